@@ -19,14 +19,14 @@ mv_status mv_fail_at(mv_error *err, mv_status code, const char *file, int line, 
 
 mv_status mv_error_prefix(mv_error *err, const char *fmt, ...) {
   if (!err) return MV_ERR_IO;
-  char text[sizeof err->msg];
+  char old[sizeof err->msg];
+  memcpy(old, err->msg, sizeof old);
   va_list args;
   va_start(args, fmt);
-  int n = vsnprintf(text, sizeof text, fmt, args);
+  int n = vsnprintf(err->msg, sizeof err->msg, fmt, args);
   va_end(args);
-  if (n < 0) return err->code;
-  size_t used = (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-  snprintf(text + used, sizeof text - used, ": %s", err->msg);
-  memcpy(err->msg, text, sizeof text);
+  size_t used = n < 0 ? 0 : (size_t)n < sizeof old ? (size_t)n : sizeof old - 1;
+  size_t room = sizeof old - used;
+  if (room > 2) snprintf(err->msg + used, room, ": %.*s", (int)(room - 3), old);
   return err->code;
 }
