@@ -43,8 +43,8 @@ def write_json(path, value):
 
 
 def write_side_files(folder, first_added_id, min_pixels=3136, max_pixels=12845056):
-    """tokenizer_config, preprocessor_config and generation_config for a tokenizer whose added
-    tokens start at first_added_id."""
+    """tokenizer_config, chat_template, preprocessor_config and generation_config for a tokenizer
+    whose added tokens start at first_added_id."""
     added = {}
     for i, content in enumerate(ADDED_TOKENS):
         added[str(first_added_id + i)] = {
@@ -57,6 +57,7 @@ def write_side_files(folder, first_added_id, min_pixels=3136, max_pixels=1284505
         "eos_token": "<|im_end|>", "errors": "replace", "model_max_length": 131072,
         "pad_token": "<|endoftext|>", "processor_class": "Qwen2_5_VLProcessor",
         "split_special_tokens": False, "tokenizer_class": "Qwen2Tokenizer", "unk_token": None})
+    write_json(os.path.join(folder, "chat_template.json"), {"chat_template": CHAT_TEMPLATE})
     write_json(os.path.join(folder, "preprocessor_config.json"), {
         "min_pixels": min_pixels, "max_pixels": max_pixels, "patch_size": 14,
         "temporal_patch_size": 2, "merge_size": 2,
