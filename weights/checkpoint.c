@@ -1,0 +1,343 @@
+#include "weights/checkpoint.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runtime/file.h"
+#include "runtime/memory.h"
+
+#define MAX_CONFIG_BYTES (16u << 20)
+#define MAX_NAMED 20 /* offenders of one kind named in a message */
+
+struct mv_checkpoint {
+  char *path; /* owns */
+  mv_config config;
+  mv_generation_config generation;
+  mv_safetensors *files;    /* owns */
+  mv_weight *weights;       /* owns: id by id, layer by layer */
+  size_t first[MV_W_N + 1]; /* index of layer 0 of each id */
+  mv_part_total totals[MV_PART_N];
+  int64_t params_of[3]; /* by mv_dtype */
+  int head_is_tied;
+};
+
+/* ---- offenders ---------------------------------------------------------------------------- */
+
+/* The message is built while binding: each kind of offence is one clause. */
+typedef struct offenders {
+  mv_buf text;
+  size_t n;
+} offenders;
+
+static void separate(offenders *list) {
+  if (list->n < MAX_NAMED && list->n > 0) mv_buf_text(&list->text, ", ");
+}
+
+static void add_name(offenders *list, const char *name) {
+  separate(list);
+  if (list->n++ < MAX_NAMED) mv_buf_printf(&list->text, "%.100s", name);
+}
+
+static void add_shape(mv_buf *out, const int64_t *shape, int n_dim) {
+  mv_buf_char(out, '[');
+  for (int i = 0; i < n_dim; i++) mv_buf_printf(out, "%s%" PRId64, i ? ", " : "", shape[i]);
+  mv_buf_char(out, ']');
+}
+
+static void add_misshape(offenders *list, const mv_st_tensor *t, const int64_t *want, int n_dim) {
+  separate(list);
+  if (list->n++ >= MAX_NAMED) return;
+  mv_buf_printf(&list->text, "%.100s: expected ", t->name);
+  add_shape(&list->text, want, n_dim);
+  mv_buf_text(&list->text, ", file has ");
+  add_shape(&list->text, t->shape, t->n_dim);
+}
+
+static void add_clause(mv_buf *out, const char *what, const offenders *list) {
+  if (list->n == 0) return;
+  /* Three or four clauses must share a message of 2 KB: cut each at whole characters of ASCII. */
+  int room = list->text.len > 480 ? 480 : (int)list->text.len;
+  mv_buf_printf(out, "%s%zu %s: %.*s", out->len ? "; " : "", list->n, what, room,
+                mv_buf_view(&list->text).ptr);
+  if (room < (int)list->text.len)
+    mv_buf_text(out, "...");
+  else if (list->n > MAX_NAMED)
+    mv_buf_printf(out, " and %zu more", list->n - MAX_NAMED);
+}
+
+/* ---- binding ------------------------------------------------------------------------------ */
+
+typedef struct binder {
+  mv_checkpoint *ckpt;
+  int scheme;
+  unsigned char *used; /* owns: one flag per tensor of the files */
+  offenders missing, unexpected, misshaped, untyped;
+} binder;
+
+/* The scheme whose embedding is there; 0 when neither is (then the message speaks of scheme 0). */
+static int find_scheme(const mv_safetensors *files) {
+  char name[MV_WEIGHT_NAME_MAX];
+  int best = 0;
+  size_t best_hits = 0;
+  static const mv_weight_id probes[] = {MV_W_EMBED, MV_W_FINAL_NORM, MV_W_PATCH_EMBED};
+  for (int scheme = 0; scheme < MV_N_SCHEME; scheme++) {
+    size_t hits = 0;
+    for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
+      mv_weight_name(probes[i], 0, scheme, name);
+      hits += mv_safetensors_find(files, name) != NULL;
+    }
+    if (hits > best_hits) {
+      best = scheme;
+      best_hits = hits;
+    }
+  }
+  return best;
+}
+
+static void count(mv_checkpoint *ckpt, mv_weight_id id, const mv_st_tensor *t, mv_dtype dtype) {
+  mv_part_total *total = &ckpt->totals[mv_weight_part(id)];
+  total->n_tensors++;
+  total->n_params += t->n_elem;
+  total->n_bytes += (int64_t)t->n_bytes;
+  ckpt->params_of[dtype] += t->n_elem;
+}
+
+static void bind(binder *b, mv_weight_id id, int layer) {
+  mv_checkpoint *ckpt = b->ckpt;
+  char name[MV_WEIGHT_NAME_MAX];
+  mv_weight_name(id, layer, b->scheme, name);
+  const mv_st_tensor *t = mv_safetensors_find(ckpt->files, name);
+  if (!t) {
+    if (id != MV_W_HEAD || !ckpt->config.tied_head) add_name(&b->missing, name);
+    return;
+  }
+  b->used[t - mv_safetensors_at(ckpt->files, 0)] = 1;
+  int64_t shape[5];
+  int n_dim = mv_weight_shape(id, &ckpt->config, shape);
+  mv_weight *w = &ckpt->weights[ckpt->first[id] + (size_t)layer];
+  if (t->n_dim != n_dim || memcmp(t->shape, shape, (size_t)n_dim * sizeof *shape) != 0) {
+    add_misshape(&b->misshaped, t, shape, n_dim);
+  } else if (!mv_st_dtype_compute(t->dtype, &w->dtype)) {
+    add_name(&b->untyped, name);
+  } else {
+    w->data = t->data;
+    w->name = t->name;
+    w->aligned = t->aligned;
+    mv_weight_dims(id, &ckpt->config, &w->rows, &w->cols);
+    count(ckpt, id, t, w->dtype);
+  }
+}
+
+static int is_harmless(const char *name) {
+  static const char suffix[] = "rotary_emb.inv_freq"; /* also "rotary_pos_emb.inv_freq" */
+  static const char vision[] = "rotary_pos_emb.inv_freq";
+  size_t n = strlen(name);
+  return (n >= sizeof suffix - 1 && strcmp(name + n - (sizeof suffix - 1), suffix) == 0) ||
+         (n >= sizeof vision - 1 && strcmp(name + n - (sizeof vision - 1), vision) == 0);
+}
+
+static mv_status report(binder *b, mv_error *err) {
+  mv_buf text = {0};
+  add_clause(&text, "missing", &b->missing);
+  add_clause(&text, "unexpected", &b->unexpected);
+  add_clause(&text, "mis-shaped", &b->misshaped);
+  add_clause(&text, "of a type other than F32, BF16, F16", &b->untyped);
+  mv_status status = mv_buf_status(&text, err);
+  if (status == MV_OK && text.len)
+    status = mv_fail(err, MV_ERR_SHAPE,
+                     "%.200s: tensors do not fit config.json: %.1600s (is config.json from another "
+                     "model?)",
+                     b->ckpt->path, text.ptr);
+  mv_buf_free(&text);
+  return status;
+}
+
+/* Tied heads share the embedding unless the file holds a head of other values. */
+static void tie_head(mv_checkpoint *ckpt) {
+  const mv_weight *embed = &ckpt->weights[ckpt->first[MV_W_EMBED]];
+  mv_weight *head = &ckpt->weights[ckpt->first[MV_W_HEAD]];
+  if (!ckpt->config.tied_head || !embed->data) return;
+  size_t n_bytes = (size_t)embed->rows * (size_t)embed->cols * mv_dtype_bytes(embed->dtype);
+  if (head->data) {
+    if (head->dtype != embed->dtype || memcmp(head->data, embed->data, n_bytes) != 0) return;
+    ckpt->params_of[head->dtype] -= head->rows * head->cols;
+    ckpt->totals[MV_PART_HEAD] = (mv_part_total){0};
+  }
+  *head = *embed;
+  ckpt->head_is_tied = 1;
+}
+
+static mv_status bind_all(binder *b, mv_error *err) {
+  mv_checkpoint *ckpt = b->ckpt;
+  size_t n = 0, n_files = mv_safetensors_count(ckpt->files);
+  for (int id = 0; id < MV_W_N; id++) {
+    ckpt->first[id] = n;
+    n += (size_t)mv_weight_layers((mv_weight_id)id, &ckpt->config);
+  }
+  ckpt->first[MV_W_N] = n;
+  ckpt->weights = mv_calloc(n, sizeof *ckpt->weights);
+  b->used = mv_calloc(n_files, 1);
+  if (!ckpt->weights || !b->used)
+    return mv_fail(err, MV_ERR_MEMORY, "%s: out of memory", ckpt->path);
+  b->scheme = find_scheme(ckpt->files);
+  for (int id = 0; id < MV_W_N; id++) {
+    int n_layers = (int)(ckpt->first[id + 1] - ckpt->first[id]);
+    for (int layer = 0; layer < n_layers; layer++) bind(b, (mv_weight_id)id, layer);
+  }
+  for (size_t i = 0; i < n_files; i++) {
+    const char *name = mv_safetensors_at(ckpt->files, i)->name;
+    if (!b->used[i] && !is_harmless(name)) add_name(&b->unexpected, name);
+  }
+  MV_TRY(report(b, err));
+  tie_head(ckpt);
+  return MV_OK;
+}
+
+static mv_status bind_checkpoint(mv_checkpoint *ckpt, mv_error *err) {
+  binder b = {.ckpt = ckpt};
+  mv_status status = bind_all(&b, err);
+  offenders *lists[] = {&b.missing, &b.unexpected, &b.misshaped, &b.untyped};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) mv_buf_free(&lists[i]->text);
+  mv_free(b.used);
+  return status;
+}
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static mv_checkpoint *new_checkpoint(const char *path) {
+  mv_checkpoint *ckpt = mv_calloc(1, sizeof *ckpt);
+  size_t n = strlen(path) + 1;
+  if (!ckpt) return NULL;
+  ckpt->path = mv_alloc(n);
+  if (ckpt->path) {
+    memcpy(ckpt->path, path, n);
+    return ckpt;
+  }
+  mv_free(ckpt);
+  return NULL;
+}
+
+static mv_status parse_configs(mv_checkpoint *ckpt, mv_str config, const char *config_name,
+                               mv_str generation, const char *generation_name, mv_error *err) {
+  MV_TRY(mv_config_parse(&ckpt->config, config, config_name, err));
+  mv_generation_config_default(&ckpt->generation);
+  if (generation.len == 0) return MV_OK;
+  return mv_generation_config_parse(&ckpt->generation, generation, generation_name, err);
+}
+
+/* Reads and parses both configuration files of ckpt->path. */
+static mv_status read_configs(mv_checkpoint *ckpt, mv_error *err) {
+  mv_buf config = {0}, generation = {0};
+  char *path = mv_path_join(ckpt->path, "config.json");
+  char *gen_path = mv_path_join(ckpt->path, "generation_config.json");
+  mv_status status = MV_OK;
+  if (!path || !gen_path) {
+    status = mv_fail(err, MV_ERR_MEMORY, "%s: out of memory", ckpt->path);
+  } else if (!mv_file_exists(path)) {
+    status = mv_fail(err, MV_ERR_IO,
+                     "%s: expected a checkpoint directory with config.json and *.safetensors, "
+                     "found no config.json",
+                     ckpt->path);
+  } else {
+    status = mv_file_read(path, MAX_CONFIG_BYTES, &config, err);
+    if (status == MV_OK && mv_file_exists(gen_path))
+      status = mv_file_read(gen_path, MAX_CONFIG_BYTES, &generation, err);
+    if (status == MV_OK)
+      status =
+          parse_configs(ckpt, mv_buf_view(&config), path, mv_buf_view(&generation), gen_path, err);
+  }
+  mv_buf_free(&config);
+  mv_buf_free(&generation);
+  mv_free(path);
+  mv_free(gen_path);
+  return status;
+}
+
+static mv_status check_directory(const char *dir, mv_error *err) {
+  struct stat st;
+  if (stat(dir, &st) != 0)
+    return mv_fail(err, MV_ERR_IO,
+                   "%s: no such directory (expected a checkpoint directory with config.json and "
+                   "*.safetensors)",
+                   dir);
+  if (!S_ISDIR(st.st_mode))
+    return mv_fail(err, MV_ERR_IO,
+                   "%s: not a directory (expected a checkpoint directory with config.json and "
+                   "*.safetensors)",
+                   dir);
+  return MV_OK;
+}
+
+static mv_status deliver(mv_checkpoint **out, mv_checkpoint *ckpt, mv_status status) {
+  if (status != MV_OK) {
+    mv_checkpoint_close(ckpt);
+    ckpt = NULL;
+  }
+  *out = ckpt;
+  return status;
+}
+
+mv_status mv_checkpoint_open(mv_checkpoint **out, const char *dir, mv_error *err) {
+  *out = NULL;
+  MV_TRY(check_directory(dir, err));
+  mv_checkpoint *ckpt = new_checkpoint(dir);
+  if (!ckpt) return mv_fail(err, MV_ERR_MEMORY, "%s: out of memory", dir);
+  mv_status status = read_configs(ckpt, err);
+  if (status == MV_OK) status = mv_safetensors_open_dir(&ckpt->files, dir, err);
+  if (status == MV_OK) status = bind_checkpoint(ckpt, err);
+  return deliver(out, ckpt, status);
+}
+
+mv_status mv_checkpoint_open_memory(mv_checkpoint **out, const char *label, mv_str config_json,
+                                    mv_str generation_json, mv_str safetensors, mv_error *err) {
+  *out = NULL;
+  mv_checkpoint *ckpt = new_checkpoint(label);
+  if (!ckpt) return mv_fail(err, MV_ERR_MEMORY, "%s: out of memory", label);
+  mv_status status = parse_configs(ckpt, config_json, "config.json", generation_json,
+                                   "generation_config.json", err);
+  if (status == MV_OK)
+    status = mv_safetensors_open_memory(&ckpt->files, safetensors.ptr, safetensors.len, label, err);
+  if (status == MV_OK) status = bind_checkpoint(ckpt, err);
+  return deliver(out, ckpt, status);
+}
+
+void mv_checkpoint_close(mv_checkpoint *ckpt) {
+  if (!ckpt) return;
+  mv_safetensors_close(ckpt->files);
+  mv_free(ckpt->weights);
+  mv_free(ckpt->path);
+  mv_free(ckpt);
+}
+
+/* ---- looking ------------------------------------------------------------------------------ */
+
+const mv_weight *mv_checkpoint_get(const mv_checkpoint *ckpt, mv_weight_id id, int layer) {
+  assert(id < MV_W_N && layer >= 0 && ckpt->first[id] + (size_t)layer < ckpt->first[id + 1]);
+  return &ckpt->weights[ckpt->first[id] + (size_t)layer];
+}
+
+const mv_config *mv_checkpoint_config(const mv_checkpoint *ckpt) { return &ckpt->config; }
+const mv_generation_config *mv_checkpoint_generation(const mv_checkpoint *ckpt) {
+  return &ckpt->generation;
+}
+const char *mv_checkpoint_path(const mv_checkpoint *ckpt) { return ckpt->path; }
+const mv_safetensors *mv_checkpoint_files(const mv_checkpoint *ckpt) { return ckpt->files; }
+int mv_checkpoint_head_is_tied(const mv_checkpoint *ckpt) { return ckpt->head_is_tied; }
+
+int mv_checkpoint_eos(const mv_checkpoint *ckpt, int out[MV_MAX_EOS]) {
+  int from_generation = ckpt->generation.n_eos > 0;
+  int n = from_generation ? ckpt->generation.n_eos : ckpt->config.n_eos;
+  const int *ids = from_generation ? ckpt->generation.eos_token_id : ckpt->config.eos_token_id;
+  memcpy(out, ids, (size_t)n * sizeof *out);
+  return n;
+}
+
+mv_part_total mv_checkpoint_total(const mv_checkpoint *ckpt, mv_part part) {
+  return ckpt->totals[part];
+}
+
+int64_t mv_checkpoint_params_of(const mv_checkpoint *ckpt, mv_dtype dtype) {
+  return ckpt->params_of[dtype];
+}
