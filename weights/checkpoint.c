@@ -2,14 +2,17 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "runtime/file.h"
 #include "runtime/memory.h"
+#include "weights/offenders.h"
 
 #define MAX_CONFIG_BYTES (16u << 20)
-#define MAX_NAMED 20 /* offenders of one kind named in a message */
+#define MAX_SHAPE_TEXT 72
+#define MESSAGE_ROOM 1600 /* bytes of a message for offenders of all kinds */
 
 struct mv_checkpoint {
   char *path; /* owns */
@@ -23,57 +26,13 @@ struct mv_checkpoint {
   int head_is_tied;
 };
 
-/* ---- offenders ---------------------------------------------------------------------------- */
-
-/* The message is built while binding: each kind of offence is one clause. */
-typedef struct offenders {
-  mv_buf text;
-  size_t n;
-} offenders;
-
-static void separate(offenders *list) {
-  if (list->n < MAX_NAMED && list->n > 0) mv_buf_text(&list->text, ", ");
-}
-
-static void add_name(offenders *list, const char *name) {
-  separate(list);
-  if (list->n++ < MAX_NAMED) mv_buf_printf(&list->text, "%.100s", name);
-}
-
-static void add_shape(mv_buf *out, const int64_t *shape, int n_dim) {
-  mv_buf_char(out, '[');
-  for (int i = 0; i < n_dim; i++) mv_buf_printf(out, "%s%" PRId64, i ? ", " : "", shape[i]);
-  mv_buf_char(out, ']');
-}
-
-static void add_misshape(offenders *list, const mv_st_tensor *t, const int64_t *want, int n_dim) {
-  separate(list);
-  if (list->n++ >= MAX_NAMED) return;
-  mv_buf_printf(&list->text, "%.100s: expected ", t->name);
-  add_shape(&list->text, want, n_dim);
-  mv_buf_text(&list->text, ", file has ");
-  add_shape(&list->text, t->shape, t->n_dim);
-}
-
-static void add_clause(mv_buf *out, const char *what, const offenders *list) {
-  if (list->n == 0) return;
-  /* Three or four clauses must share a message of 2 KB: cut each at whole characters of ASCII. */
-  int room = list->text.len > 480 ? 480 : (int)list->text.len;
-  mv_buf_printf(out, "%s%zu %s: %.*s", out->len ? "; " : "", list->n, what, room,
-                mv_buf_view(&list->text).ptr);
-  if (room < (int)list->text.len)
-    mv_buf_text(out, "...");
-  else if (list->n > MAX_NAMED)
-    mv_buf_printf(out, " and %zu more", list->n - MAX_NAMED);
-}
-
 /* ---- binding ------------------------------------------------------------------------------ */
 
 typedef struct binder {
   mv_checkpoint *ckpt;
   int scheme;
   unsigned char *used; /* owns: one flag per tensor of the files */
-  offenders missing, unexpected, misshaped, untyped;
+  mv_offenders missing, unexpected, misshaped, untyped;
 } binder;
 
 /* The scheme whose embedding is there; 0 when neither is (then the message speaks of scheme 0). */
@@ -104,13 +63,28 @@ static void count(mv_checkpoint *ckpt, mv_weight_id id, const mv_st_tensor *t, m
   ckpt->params_of[dtype] += t->n_elem;
 }
 
+/* "[18944, 3584]" */
+static void print_shape(char out[MAX_SHAPE_TEXT], const int64_t *shape, int n_dim) {
+  int n = snprintf(out, MAX_SHAPE_TEXT, "[");
+  for (int i = 0; i < n_dim && n < MAX_SHAPE_TEXT - 24; i++)
+    n += snprintf(out + n, (size_t)(MAX_SHAPE_TEXT - n), "%s%" PRId64, i ? ", " : "", shape[i]);
+  snprintf(out + n, (size_t)(MAX_SHAPE_TEXT - n), "]");
+}
+
+static void add_misshape(binder *b, const mv_st_tensor *t, const int64_t *want, int n_dim) {
+  char expected[MAX_SHAPE_TEXT], found[MAX_SHAPE_TEXT];
+  print_shape(expected, want, n_dim);
+  print_shape(found, t->shape, t->n_dim);
+  mv_offenders_add(&b->misshaped, "%s: expected %s, file has %s", t->name, expected, found);
+}
+
 static void bind(binder *b, mv_weight_id id, int layer) {
   mv_checkpoint *ckpt = b->ckpt;
   char name[MV_WEIGHT_NAME_MAX];
   mv_weight_name(id, layer, b->scheme, name);
   const mv_st_tensor *t = mv_safetensors_find(ckpt->files, name);
   if (!t) {
-    if (id != MV_W_HEAD || !ckpt->config.tied_head) add_name(&b->missing, name);
+    if (id != MV_W_HEAD || !ckpt->config.tied_head) mv_offenders_add(&b->missing, "%s", name);
     return;
   }
   b->used[t - mv_safetensors_at(ckpt->files, 0)] = 1;
@@ -118,9 +92,9 @@ static void bind(binder *b, mv_weight_id id, int layer) {
   int n_dim = mv_weight_shape(id, &ckpt->config, shape);
   mv_weight *w = &ckpt->weights[ckpt->first[id] + (size_t)layer];
   if (t->n_dim != n_dim || memcmp(t->shape, shape, (size_t)n_dim * sizeof *shape) != 0) {
-    add_misshape(&b->misshaped, t, shape, n_dim);
+    add_misshape(b, t, shape, n_dim);
   } else if (!mv_st_dtype_compute(t->dtype, &w->dtype)) {
-    add_name(&b->untyped, name);
+    mv_offenders_add(&b->untyped, "%s (%s)", name, mv_st_dtype_name(t->dtype));
   } else {
     w->data = t->data;
     w->name = t->name;
@@ -130,24 +104,36 @@ static void bind(binder *b, mv_weight_id id, int layer) {
   }
 }
 
+/* Rotary frequencies, which old checkpoints carry along. */
 static int is_harmless(const char *name) {
-  static const char suffix[] = "rotary_emb.inv_freq"; /* also "rotary_pos_emb.inv_freq" */
-  static const char vision[] = "rotary_pos_emb.inv_freq";
+  static const char suffix[] = ".inv_freq";
   size_t n = strlen(name);
-  return (n >= sizeof suffix - 1 && strcmp(name + n - (sizeof suffix - 1), suffix) == 0) ||
-         (n >= sizeof vision - 1 && strcmp(name + n - (sizeof vision - 1), vision) == 0);
+  return n >= sizeof suffix && strcmp(name + n - (sizeof suffix - 1), suffix) == 0;
 }
 
+/* One message for all kinds of offence. */
 static mv_status report(binder *b, mv_error *err) {
+  const struct {
+    const char *what;
+    const mv_offenders *list;
+  } kinds[] = {{"missing", &b->missing},
+               {"unexpected", &b->unexpected},
+               {"mis-shaped", &b->misshaped},
+               {"of a type other than F32, BF16, F16", &b->untyped}};
+  const size_t n_kinds = sizeof kinds / sizeof *kinds;
+  size_t n_any = 0;
+  for (size_t i = 0; i < n_kinds; i++) n_any += kinds[i].list->n > 0;
+  if (n_any == 0) return MV_OK;
   mv_buf text = {0};
-  add_clause(&text, "missing", &b->missing);
-  add_clause(&text, "unexpected", &b->unexpected);
-  add_clause(&text, "mis-shaped", &b->misshaped);
-  add_clause(&text, "of a type other than F32, BF16, F16", &b->untyped);
+  for (size_t i = 0; i < n_kinds; i++) {
+    if (kinds[i].list->n == 0) continue;
+    mv_buf_printf(&text, "%s%zu %s: ", text.len ? "; " : "", kinds[i].list->n, kinds[i].what);
+    mv_offenders_print(kinds[i].list, MESSAGE_ROOM / n_any - 60, &text);
+  }
   mv_status status = mv_buf_status(&text, err);
-  if (status == MV_OK && text.len)
+  if (status == MV_OK)
     status = mv_fail(err, MV_ERR_SHAPE,
-                     "%.200s: tensors do not fit config.json: %.1600s (is config.json from another "
+                     "%.200s: tensors do not fit config.json: %s (is config.json from another "
                      "model?)",
                      b->ckpt->path, text.ptr);
   mv_buf_free(&text);
@@ -188,7 +174,7 @@ static mv_status bind_all(binder *b, mv_error *err) {
   }
   for (size_t i = 0; i < n_files; i++) {
     const char *name = mv_safetensors_at(ckpt->files, i)->name;
-    if (!b->used[i] && !is_harmless(name)) add_name(&b->unexpected, name);
+    if (!b->used[i] && !is_harmless(name)) mv_offenders_add(&b->unexpected, "%.100s", name);
   }
   MV_TRY(report(b, err));
   tie_head(ckpt);
@@ -198,8 +184,8 @@ static mv_status bind_all(binder *b, mv_error *err) {
 static mv_status bind_checkpoint(mv_checkpoint *ckpt, mv_error *err) {
   binder b = {.ckpt = ckpt};
   mv_status status = bind_all(&b, err);
-  offenders *lists[] = {&b.missing, &b.unexpected, &b.misshaped, &b.untyped};
-  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) mv_buf_free(&lists[i]->text);
+  mv_offenders *lists[] = {&b.missing, &b.unexpected, &b.misshaped, &b.untyped};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) mv_offenders_free(lists[i]);
   mv_free(b.used);
   return status;
 }

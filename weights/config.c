@@ -56,7 +56,7 @@ static int get_int(reader *r, const char *key, int64_t min, int64_t max, int fal
   const cJSON *item = find(r, key);
   int64_t x;
   if (!item && fallback != REQUIRED) return fallback;
-  if (item && mv_json_int(item, &x) && x >= min && x <= max) return (int)x;
+  if (item && mv_cjson_int(item, &x) && x >= min && x <= max) return (int)x;
   char expected[96];
   snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)min,
            (long long)max);
@@ -70,7 +70,7 @@ static int get_edge(reader *r, const char *key, int64_t max, int fallback) {
   if (!cJSON_IsArray(item)) return get_int(r, key, 1, max, fallback);
   int64_t first = 0, x;
   for (const cJSON *e = item->child; e; e = e->next) {
-    if (!mv_json_int(e, &x) || x < 1 || x > max || (first && x != first)) first = -1;
+    if (!mv_cjson_int(e, &x) || x < 1 || x > max || (first && x != first)) first = -1;
     if (first == 0) first = x;
     if (first < 0) break;
   }
@@ -131,7 +131,7 @@ static int get_ids(reader *r, const char *key, int out[MV_MAX_EOS]) {
   const cJSON *first = cJSON_IsArray(item) ? item->child : item;
   for (const cJSON *e = first; e; e = cJSON_IsArray(item) ? e->next : NULL) {
     int64_t id;
-    if (n == MV_MAX_EOS || !mv_json_int(e, &id) || id < 0 || id > MAX_TOKEN_ID) {
+    if (n == MV_MAX_EOS || !mv_cjson_int(e, &id) || id < 0 || id > MAX_TOKEN_ID) {
       bad(r, key, e, "a token id or a list of at most 16");
       return 0;
     }
@@ -150,7 +150,7 @@ static void read_mrope(reader *r, mv_text_config *t) {
     int n = 0;
     int64_t x;
     const cJSON *e = cJSON_IsArray(list) ? list->child : NULL;
-    for (; e && n < 3 && mv_json_int(e, &x) && x >= 0 && x <= 65536; e = e->next)
+    for (; e && n < 3 && mv_cjson_int(e, &x) && x >= 0 && x <= 65536; e = e->next)
       t->mrope_section[n++] = (int)x;
     if (n != 3 || e) bad(r, "mrope_section", list, "three non-negative integers");
   }
@@ -220,7 +220,7 @@ static void read_full_attention(reader *r, mv_vision_config *v) {
   }
   for (const cJSON *e = list->child; e; e = e->next) {
     int64_t i;
-    if (!mv_json_int(e, &i) || i < 0)
+    if (!mv_cjson_int(e, &i) || i < 0)
       bad(r, key, e, "non-negative block indexes");
     else if (i < v->depth)
       v->full_attention[i] = 1;
@@ -294,7 +294,7 @@ static void read_config(reader *top, mv_config *out) {
 mv_status mv_config_parse(mv_config *out, mv_str json, const char *what, mv_error *err) {
   memset(out, 0, sizeof *out);
   cJSON *root;
-  MV_TRY(mv_json_object(&root, json.ptr, json.len, what, err));
+  MV_TRY(mv_cjson_object(&root, json.ptr, json.len, what, err));
   mv_status status = MV_OK;
   reader top = {root, what, "", err, &status};
   read_config(&top, out);
@@ -312,7 +312,7 @@ mv_status mv_generation_config_parse(mv_generation_config *out, mv_str json, con
                                      mv_error *err) {
   mv_generation_config_default(out);
   cJSON *root;
-  MV_TRY(mv_json_object(&root, json.ptr, json.len, what, err));
+  MV_TRY(mv_cjson_object(&root, json.ptr, json.len, what, err));
   mv_status status = MV_OK;
   reader r = {root, what, "", err, &status};
   out->present = 1;

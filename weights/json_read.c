@@ -11,14 +11,14 @@
 /* cJSON reports a failed allocation as a syntax error; this tells them apart. */
 static _Thread_local int alloc_failed;
 
-static void *json_alloc(size_t n_bytes) {
+static void *cjson_alloc(size_t n_bytes) {
   void *ptr = mv_alloc(n_bytes);
   if (!ptr) alloc_failed = 1;
   return ptr;
 }
 
 static void install_hooks(void) {
-  cJSON_Hooks hooks = {json_alloc, mv_free};
+  cJSON_Hooks hooks = {cjson_alloc, mv_free};
   cJSON_InitHooks(&hooks);
 }
 
@@ -60,9 +60,9 @@ static int scan(scan_state *s) {
     if (c == '[' || c == '{') depth++;
     if (c == ']' || c == '}') depth--;
     if (c == '[' || c == '{' || c == ',') s->n_values++;
-    if (depth > MV_JSON_MAX_DEPTH) s->problem = "nested too deeply";
+    if (depth > MV_CJSON_MAX_DEPTH) s->problem = "nested too deeply";
     if (depth < 0) s->problem = "unexpected closing bracket";
-    if (s->n_values > MV_JSON_MAX_VALUES) s->problem = "too many values";
+    if (s->n_values > MV_CJSON_MAX_VALUES) s->problem = "too many values";
     if (s->problem) return 0;
   }
   return 1;
@@ -120,7 +120,8 @@ static mv_status parse(cJSON **out, const char *text, size_t n, const char *what
   return status;
 }
 
-mv_status mv_json_object(cJSON **out, const char *text, size_t n, const char *what, mv_error *err) {
+mv_status mv_cjson_object(cJSON **out, const char *text, size_t n, const char *what,
+                          mv_error *err) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, install_hooks);
   *out = NULL;
@@ -133,7 +134,7 @@ mv_status mv_json_object(cJSON **out, const char *text, size_t n, const char *wh
   return parse(out, text, n, what, err);
 }
 
-int mv_json_int(const cJSON *item, int64_t *out) {
+int mv_cjson_int(const cJSON *item, int64_t *out) {
   if (!cJSON_IsNumber(item)) return 0;
   double x = item->valuedouble;
   if (!(fabs(x) < 0x1p53) || x != floor(x)) return 0;

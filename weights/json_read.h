@@ -18,15 +18,15 @@
 extern "C" {
 #endif
 
-enum { MV_JSON_MAX_DEPTH = 32, MV_JSON_MAX_VALUES = 1 << 20 };
+enum { MV_CJSON_MAX_DEPTH = 32, MV_CJSON_MAX_VALUES = 1 << 20 };
 
 /* Parses `n` bytes whose top level must be an object. `what` names the text in messages.
  * Returns in *out (free with cJSON_Delete). MV_ERR_FORMAT or MV_ERR_MEMORY. */
-mv_status mv_json_object(cJSON **out, const char *text, size_t n, const char *what, mv_error *err);
+mv_status mv_cjson_object(cJSON **out, const char *text, size_t n, const char *what, mv_error *err);
 
 /* Fills *out and returns 1 if `item` is a number that is an integer with |x| < 2^53, 0 if not
  * (NULL included). */
-int mv_json_int(const cJSON *item, int64_t *out);
+int mv_cjson_int(const cJSON *item, int64_t *out);
 
 #ifdef __cplusplus
 }

@@ -2,16 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "runtime/file.h"
 #include "runtime/memory.h"
-#include "runtime/text.h"
 #include "weights/json_read.h"
 
 #define MAX_HEADER_BYTES 100000000u /* the format's own limit */
-#define MAX_INDEX_BYTES (64u << 20)
-#define MAX_SHARDS 4096
 #define MAX_NAME_BYTES 512
 
 static const struct {
@@ -117,7 +113,7 @@ static mv_status read_shape(const header *h, const cJSON *item, mv_st_tensor *t,
     int64_t d;
     if (t->n_dim == MV_ST_MAX_DIMS)
       return tensor_fail(h, item->string, "more than 8 dimensions", err);
-    if (!mv_json_int(dim, &d) || d < 0)
+    if (!mv_cjson_int(dim, &d) || d < 0)
       return tensor_fail(h, item->string, "a dimension is not a non-negative integer", err);
     if (!mv_mul_size(n_elem, (size_t)d, &n_elem) || n_elem > INT64_MAX)
       return tensor_fail(h, item->string, "shape overflows", err);
@@ -133,8 +129,8 @@ static mv_status read_offsets(const header *h, const cJSON *item, mv_st_tensor *
   const cJSON *list = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
   const cJSON *first = cJSON_IsArray(list) ? list->child : NULL;
   int64_t begin, end;
-  if (!first || !first->next || first->next->next || !mv_json_int(first, &begin) ||
-      !mv_json_int(first->next, &end) || begin < 0 || end < begin || end >= (int64_t)1 << 53)
+  if (!first || !first->next || first->next->next || !mv_cjson_int(first, &begin) ||
+      !mv_cjson_int(first->next, &end) || begin < 0 || end < begin || end >= (int64_t)1 << 53)
     return tensor_fail(h, item->string,
                        "\"data_offsets\" must be two integers, begin <= end < 2^53", err);
   size_t room = h->n_bytes - h->data_at;
@@ -208,7 +204,7 @@ static mv_status add_tensors(mv_safetensors *set, const st_file *file, mv_error 
   header h = {file->label, file->bytes, file->n_bytes, 0};
   MV_TRY(read_length(&h, err));
   cJSON *root;
-  MV_TRY(mv_json_object(&root, (const char *)h.bytes + 8, h.data_at - 8, h.label, err));
+  MV_TRY(mv_cjson_object(&root, (const char *)h.bytes + 8, h.data_at - 8, h.label, err));
   size_t first = set->n_tensors;
   mv_status status = MV_OK;
   for (const cJSON *item = root->child; item && status == MV_OK; item = item->next) {
@@ -282,11 +278,18 @@ static mv_status deliver(mv_safetensors **out, mv_safetensors *set, mv_status st
   return status;
 }
 
-mv_status mv_safetensors_open(mv_safetensors **out, const char *path, mv_error *err) {
+mv_status mv_safetensors_open_files(mv_safetensors **out, const char *const *paths, int n_paths,
+                                    mv_error *err) {
   *out = NULL;
-  mv_safetensors *set = new_set(1);
-  if (!set) return out_of_memory(path, err);
-  return deliver(out, set, add_path(set, path, err), err);
+  mv_safetensors *set = new_set(n_paths);
+  if (!set) return out_of_memory(paths[0], err);
+  mv_status status = MV_OK;
+  for (int i = 0; i < n_paths && status == MV_OK; i++) status = add_path(set, paths[i], err);
+  return deliver(out, set, status, err);
+}
+
+mv_status mv_safetensors_open(mv_safetensors **out, const char *path, mv_error *err) {
+  return mv_safetensors_open_files(out, &path, 1, err);
 }
 
 mv_status mv_safetensors_open_memory(mv_safetensors **out, const void *bytes, size_t n_bytes,
@@ -296,178 +299,6 @@ mv_status mv_safetensors_open_memory(mv_safetensors **out, const void *bytes, si
   if (!set) return out_of_memory(label, err);
   st_file file = {.bytes = bytes, .n_bytes = n_bytes};
   return deliver(out, set, add_file(set, file, label, err), err);
-}
-
-/* ---- shards ------------------------------------------------------------------------------- */
-
-/* The index, parsed: tensor names and the shards they name. */
-typedef struct shard_index {
-  const char *dir, *path;
-  cJSON *root;        /* owns */
-  const cJSON *map;   /* "weight_map": name -> file name */
-  const char **files; /* owns the array: distinct file names, sorted; borrows them from root */
-  int n_files;
-} shard_index;
-
-static int compare_text(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Fills index->files with the distinct shard names. A name is a plain file name: an index from
- * elsewhere must not reach outside of its folder. */
-static mv_status list_shards(shard_index *index, mv_error *err) {
-  int n = cJSON_GetArraySize(index->map), n_distinct = 0;
-  index->files = mv_calloc((size_t)n, sizeof *index->files);
-  if (!index->files) return out_of_memory(index->path, err);
-  for (const cJSON *item = index->map->child; item; item = item->next) {
-    const char *file = cJSON_IsString(item) ? item->valuestring : "";
-    if (!*file || strchr(file, '/') || strcmp(file, "..") == 0 || strcmp(file, ".") == 0)
-      return mv_fail(err, MV_ERR_FORMAT,
-                     "%s: tensor \"%.200s\": expected a file name, found "
-                     "\"%.200s\"",
-                     index->path, item->string, file);
-    index->files[index->n_files++] = file;
-  }
-  qsort(index->files, (size_t)n, sizeof *index->files, compare_text);
-  for (int i = 0; i < n; i++) {
-    if (i == 0 || strcmp(index->files[i], index->files[i - 1]) != 0)
-      index->files[n_distinct++] = index->files[i];
-  }
-  index->n_files = n_distinct;
-  if (n_distinct > MAX_SHARDS)
-    return mv_fail(err, MV_ERR_FORMAT, "%s: %d shards, at most %d are read", index->path,
-                   n_distinct, MAX_SHARDS);
-  return MV_OK;
-}
-
-static mv_status read_index(shard_index *index, mv_error *err) {
-  mv_buf text = {0};
-  mv_status status = mv_file_read(index->path, MAX_INDEX_BYTES, &text, err);
-  mv_str view = mv_buf_view(&text);
-  if (status == MV_OK) status = mv_json_object(&index->root, view.ptr, view.len, index->path, err);
-  mv_buf_free(&text);
-  MV_TRY(status);
-  index->map = cJSON_GetObjectItemCaseSensitive(index->root, "weight_map");
-  if (!cJSON_IsObject(index->map) || !index->map->child)
-    return mv_fail(err, MV_ERR_FORMAT, "%s: expected a non-empty object \"weight_map\"",
-                   index->path);
-  return list_shards(index, err);
-}
-
-/* A list of offenders in one message: the first few by name, the rest counted. */
-static void add_offender(mv_buf *list, size_t n, const char *name) {
-  if (n < 20) mv_buf_printf(list, "%s%.100s", n ? ", " : "", name);
-}
-
-static mv_status fail_list(mv_buf *list, size_t n, const char *path, const char *what,
-                           const char *advice, mv_error *err) {
-  if (n == 0) return MV_OK;
-  if (n > 20) mv_buf_printf(list, " and %zu more", n - 20);
-  MV_TRY(mv_buf_status(list, err));
-  return mv_fail(err, MV_ERR_FORMAT, "%s: %s: %.1600s (%s)", path, what, list->ptr, advice);
-}
-
-/* Names all shards that are not there, at once. */
-static mv_status check_shards_exist(const shard_index *index, mv_error *err) {
-  mv_buf list = {0};
-  size_t n = 0;
-  mv_status status = MV_OK;
-  for (int i = 0; i < index->n_files && status == MV_OK; i++) {
-    char *path = mv_path_join(index->dir, index->files[i]);
-    if (!path)
-      status = out_of_memory(index->path, err);
-    else if (!mv_file_exists(path))
-      add_offender(&list, n++, index->files[i]);
-    mv_free(path);
-  }
-  if (status == MV_OK)
-    status = fail_list(&list, n, index->path, "missing shards", "is the download complete?", err);
-  mv_buf_free(&list);
-  return status;
-}
-
-/* Every tensor of the index must be in the shard it names. Marks the tensors met in `seen`. */
-static mv_status check_listed(const mv_safetensors *set, const shard_index *index,
-                              unsigned char *seen, mv_error *err) {
-  mv_buf list = {0};
-  size_t n = 0;
-  for (const cJSON *item = index->map->child; item; item = item->next) {
-    const mv_st_tensor *t = mv_safetensors_find(set, item->string);
-    const char *file = t ? strrchr(set->files[t->file].label, '/') : NULL;
-    if (t) seen[t - set->tensors] = 1;
-    if (!file || strcmp(file + 1, item->valuestring) != 0) add_offender(&list, n++, item->string);
-  }
-  mv_status status = fail_list(&list, n, index->path, "tensors not in the shard the index names",
-                               "are the shards from another download?", err);
-  mv_buf_free(&list);
-  return status;
-}
-
-static mv_status check_unlisted(const mv_safetensors *set, const shard_index *index,
-                                const unsigned char *seen, mv_error *err) {
-  mv_buf list = {0};
-  size_t n = 0;
-  for (size_t i = 0; i < set->n_tensors; i++) {
-    if (!seen[i]) add_offender(&list, n++, set->tensors[i].name);
-  }
-  mv_status status = fail_list(&list, n, index->path, "tensors in the shards but not in the index",
-                               "are the shards from another download?", err);
-  mv_buf_free(&list);
-  return status;
-}
-
-static mv_status check_index(const mv_safetensors *set, const shard_index *index, mv_error *err) {
-  unsigned char *seen = mv_calloc(set->n_tensors, 1);
-  if (!seen) return out_of_memory(index->path, err);
-  mv_status status = check_listed(set, index, seen, err);
-  if (status == MV_OK) status = check_unlisted(set, index, seen, err);
-  mv_free(seen);
-  return status;
-}
-
-static mv_status open_shards(mv_safetensors **out, shard_index *index, mv_error *err) {
-  MV_TRY(read_index(index, err));
-  MV_TRY(check_shards_exist(index, err));
-  mv_safetensors *set = new_set(index->n_files);
-  if (!set) return out_of_memory(index->path, err);
-  mv_status status = MV_OK;
-  for (int i = 0; i < index->n_files && status == MV_OK; i++) {
-    char *path = mv_path_join(index->dir, index->files[i]);
-    status = path ? add_path(set, path, err) : out_of_memory(index->path, err);
-    mv_free(path);
-  }
-  MV_TRY(deliver(&set, set, status, err));
-  status = check_index(set, index, err);
-  if (status != MV_OK)
-    mv_safetensors_close(set);
-  else
-    *out = set;
-  return status;
-}
-
-mv_status mv_safetensors_open_dir(mv_safetensors **out, const char *dir, mv_error *err) {
-  *out = NULL;
-  char *single = mv_path_join(dir, "model.safetensors");
-  char *path = mv_path_join(dir, "model.safetensors.index.json");
-  mv_status status;
-  if (!single || !path) {
-    status = out_of_memory(dir, err);
-  } else if (mv_file_exists(single)) {
-    status = mv_safetensors_open(out, single, err);
-  } else if (mv_file_exists(path)) {
-    shard_index index = {.dir = dir, .path = path};
-    status = open_shards(out, &index, err);
-    mv_free(index.files);
-    cJSON_Delete(index.root);
-  } else {
-    status = mv_fail(err, MV_ERR_IO,
-                     "%s: expected model.safetensors or model.safetensors.index.json, found "
-                     "neither (weights in other formats must be converted first)",
-                     dir);
-  }
-  mv_free(single);
-  mv_free(path);
-  return status;
 }
 
 void mv_safetensors_close(mv_safetensors *set) {

@@ -67,6 +67,10 @@ typedef struct mv_safetensors mv_safetensors; /* owns the mappings, names and ta
 /* One file. */
 mv_status mv_safetensors_open(mv_safetensors **out, const char *path, mv_error *err);
 
+/* Several files as one set; n_paths >= 1. */
+mv_status mv_safetensors_open_files(mv_safetensors **out, const char *const *paths, int n_paths,
+                                    mv_error *err);
+
 /* A folder: `model.safetensors` if there is one, else every shard that
  * `model.safetensors.index.json` names. Missing shards are named all together; a tensor that the
  * index and the shards do not agree on, or that is there twice, is an error. */

@@ -17,8 +17,8 @@ typedef struct mv_st_source {
   const void *data; /* borrows: row-major, product of shape * element size bytes */
 } mv_st_source;
 
-/* Writes `n` tensors in the order given, each starting at a multiple of its element size when
- * wider elements come first (as the format's own library orders them) and always for equal types.
+/* Writes `n` tensors in the order given. The first begins at a multiple of 8; the others follow
+ * without gaps, so tensors of wider elements should come first if all are to be aligned.
  * MV_ERR_USAGE for a bad name or shape, MV_ERR_IO when the file cannot be written. */
 mv_status mv_safetensors_write(const char *path, const mv_st_source *tensors, size_t n,
                                mv_error *err);
