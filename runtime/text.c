@@ -26,7 +26,7 @@ static int reserve(mv_buf *buf, size_t n) {
   }
   if (need <= buf->cap) return 1;
   size_t cap = buf->cap ? buf->cap : 64;
-  while (cap < need) cap = cap > need / 2 ? need : cap * 2;
+  while (cap < need) cap = cap > SIZE_MAX / 2 ? need : cap * 2;
   char *ptr = mv_realloc(buf->ptr, cap);
   if (!ptr) {
     buf->failed = 1;
