@@ -1,0 +1,472 @@
+/* argv -> mv_cli_args, by the table. */
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tasks/cli.h"
+
+#define MAX_IMAGE_SIDE 1000000
+
+/* ---- looking things up ---- */
+
+const mv_cli_option *mv_cli_option_find(const char *name) {
+  for (int i = 0; i < mv_cli_n_option; i++)
+    if (strcmp(mv_cli_options[i].name, name) == 0) return &mv_cli_options[i];
+  return NULL;
+}
+
+int mv_cli_command_find(const char *name, mv_cli_id *id) {
+  for (int i = 0; i < MV_CLI_COUNT; i++)
+    if (strcmp(mv_cli_commands[i].name, name) == 0) {
+      *id = (mv_cli_id)i;
+      return 1;
+    }
+  return 0;
+}
+
+int mv_cli_given(const mv_cli_args *args, const char *name) {
+  const mv_cli_option *option = mv_cli_option_find(name);
+  return option && (args->given >> (option - mv_cli_options) & 1u);
+}
+
+/* Edits (insert, delete, replace) from a to b; words of more than 31 characters are never close. */
+static int edit_distance(const char *a, const char *b) {
+  enum { LONGEST = 31 };
+  size_t n_a = strlen(a), n_b = strlen(b);
+  if (n_a > LONGEST || n_b > LONGEST) return INT_MAX;
+  int row[LONGEST + 1];
+  for (size_t j = 0; j <= n_b; j++) row[j] = (int)j;
+  for (size_t i = 1; i <= n_a; i++) {
+    int diagonal = row[0];
+    row[0] = (int)i;
+    for (size_t j = 1; j <= n_b; j++) {
+      int best = diagonal + (a[i - 1] != b[j - 1]);
+      if (row[j] + 1 < best) best = row[j] + 1;
+      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+      diagonal = row[j];
+      row[j] = best;
+    }
+  }
+  return row[n_b];
+}
+
+const char *mv_cli_closest(const char *text, const char *const *words, int n) {
+  int limit = (int)(strlen(text) / 3) + 1, best = limit + 1;
+  const char *closest = NULL;
+  for (int i = 0; i < n; i++) {
+    int distance = edit_distance(text, words[i]);
+    if (distance < best) best = distance, closest = words[i];
+  }
+  return closest;
+}
+
+static int takes(mv_cli_id command, const mv_cli_option *option) {
+  return (option->commands >> command & 1u) != 0;
+}
+
+/* ---- values ---- */
+
+static int parse_real(const char *text, double *value) {
+  char *end;
+  if (!*text || isspace((unsigned char)*text)) return 0;
+  errno = 0;
+  *value = strtod(text, &end);
+  return !*end && isfinite(*value) && !strpbrk(text, "xXpP");
+}
+
+/* Digits alone, with a sign where `min` allows one. */
+static int parse_int(const char *text, double min, double max, int *value) {
+  char *end;
+  if (!isdigit((unsigned char)*text) && !(*text == '-' && min < 0)) return 0;
+  errno = 0;
+  long parsed = strtol(text, &end, 10);
+  if (*end || errno || (double)parsed < min || (double)parsed > max || parsed > INT_MAX) return 0;
+  *value = (int)parsed;
+  return 1;
+}
+
+static int parse_seed(const char *text, uint64_t *value) {
+  char *end;
+  if (!isdigit((unsigned char)*text)) return 0;
+  errno = 0;
+  unsigned long long parsed = strtoull(text, &end, 10);
+  *value = parsed;
+  return !*end && !errno;
+}
+
+/* Splits "AxB" (x or X) into two NUL-terminated pieces of at most 31 characters. */
+static int split_x(const char *text, char a[32], char b[32]) {
+  const char *x = strpbrk(text, "xX");
+  if (!x || x == text || x - text > 31 || !x[1] || strlen(x + 1) > 31) return 0;
+  memcpy(a, text, (size_t)(x - text));
+  a[x - text] = 0;
+  memcpy(b, x + 1, strlen(x + 1) + 1);
+  return 1;
+}
+
+static int parse_size(const char *text, int value[2]) {
+  char a[32], b[32];
+  return split_x(text, a, b) && parse_int(a, 1, MAX_IMAGE_SIDE, &value[0]) &&
+         parse_int(b, 1, MAX_IMAGE_SIDE, &value[1]);
+}
+
+static int positive_spacing(double x) { return x >= 1e-9 && x <= 1e9; }
+
+static int parse_spacing(const char *text, double value[2]) {
+  char a[32], b[32];
+  if (split_x(text, a, b)) {
+    if (!parse_real(a, &value[0]) || !parse_real(b, &value[1])) return 0;
+  } else {
+    if (!parse_real(text, &value[0])) return 0;
+    value[1] = value[0];
+  }
+  return positive_spacing(value[0]) && positive_spacing(value[1]);
+}
+
+static int parse_choice(const char *choices, const char *text, int *value) {
+  size_t n = strlen(text);
+  int index = 0;
+  for (const char *at = choices;; at = strchr(at, '|') + 1, index++) {
+    size_t width = strcspn(at, "|");
+    if (width == n && memcmp(at, text, n) == 0) {
+      *value = index;
+      return 1;
+    }
+    if (!at[width]) return 0;
+  }
+}
+
+static int valid_device(const char *text) {
+  if (!strcmp(text, "auto") || !strcmp(text, "cpu") || !strcmp(text, "cuda")) return 1;
+  int ignored;
+  return !strncmp(text, "cuda:", 5) && parse_int(text + 5, 0, 1023, &ignored);
+}
+
+/* "A;B": spaces after the semicolon and before A are dropped, all others are kept, because some
+ * of the benchmark's landmark names end in one. 1 done, 0 not two names, -1 out of memory. */
+static int parse_pair(mv_arena *arena, const char *text, const char *pair[2]) {
+  char *copy = mv_arena_strdup(arena, text);
+  if (!copy) return -1;
+  char *semicolon = strchr(copy, ';');
+  if (!semicolon || strchr(semicolon + 1, ';')) return 0;
+  *semicolon = 0;
+  pair[0] = copy + strspn(copy, " \t");
+  pair[1] = semicolon + 1 + strspn(semicolon + 1, " \t");
+  return *pair[0] && *pair[1];
+}
+
+static int append(mv_arena *arena, int capacity, mv_cli_list *list, const char *text) {
+  if (!list->v) list->v = mv_arena_alloc(arena, (size_t)capacity * sizeof *list->v);
+  if (!list->v) return -1;
+  list->v[list->n++] = text;
+  return 1;
+}
+
+/* Stores `text` as the value of `option`. 1 done, 0 not such a value, -1 out of memory. */
+static int store(mv_cli_args *args, int argc, const mv_cli_option *option, const char *text) {
+  void *field = (char *)args + option->offset;
+  switch (option->type) {
+    case MV_CLI_SWITCH:
+      *(int *)field = 1;
+      return 1;
+    case MV_CLI_TEXT:
+      *(const char **)field = text;
+      return 1;
+    case MV_CLI_FILE:
+    case MV_CLI_DIR:
+      *(const char **)field = text;
+      return *text != 0;
+    case MV_CLI_TEXTS:
+    case MV_CLI_FILES:
+      return *text ? append(&args->arena, argc, field, text) : 0;
+    case MV_CLI_INT:
+      return parse_int(text, option->min, option->max, field);
+    case MV_CLI_SEED:
+      return parse_seed(text, field);
+    case MV_CLI_REAL:
+      return parse_real(text, field) && *(double *)field >= option->min &&
+             *(double *)field <= option->max;
+    case MV_CLI_CHOICE:
+      return parse_choice(option->choices, text, field);
+    case MV_CLI_DEVICE:
+      *(const char **)field = text;
+      return valid_device(text);
+    case MV_CLI_SPACING:
+      return parse_spacing(text, field);
+    case MV_CLI_HW:
+      if (strcmp(text, "none") == 0) {
+        memset(field, 0, 2 * sizeof(int));
+        return 1;
+      }
+      return parse_size(text, field);
+    case MV_CLI_WH:
+      return parse_size(text, field);
+    case MV_CLI_PAIR:
+      return parse_pair(&args->arena, text, field);
+  }
+  return 0;
+}
+
+/* What a value of this option looks like, for messages. */
+static void expectation(const mv_cli_option *option, char out[256]) {
+  switch (option->type) {
+    case MV_CLI_FILE:
+      snprintf(out, 256, "a file name");
+      return;
+    case MV_CLI_DIR:
+      snprintf(out, 256, "a directory");
+      return;
+    case MV_CLI_FILES:
+      snprintf(out, 256, "a file name");
+      return;
+    case MV_CLI_INT:
+      snprintf(out, 256, "a whole number from %.0f to %.0f", option->min, option->max);
+      return;
+    case MV_CLI_SEED:
+      snprintf(out, 256, "a whole number from 0 to 18446744073709551615");
+      return;
+    case MV_CLI_REAL:
+      snprintf(out, 256, "a number from %g to %g", option->min, option->max);
+      return;
+    case MV_CLI_CHOICE: {
+      size_t n = (size_t)snprintf(out, 256, "one of ");
+      for (const char *c = option->choices; *c && n + 3 < 256; c++) {
+        if (*c == '|')
+          out[n++] = ',', out[n++] = ' ';
+        else
+          out[n++] = *c;
+      }
+      out[n] = 0;
+      return;
+    }
+    case MV_CLI_DEVICE:
+      snprintf(out, 256, "auto, cpu, cuda or cuda:N");
+      return;
+    case MV_CLI_SPACING:
+      snprintf(out, 256, "one positive number or WIDTHxHEIGHT, such as 0.711 or 0.7x0.8");
+      return;
+    case MV_CLI_HW:
+      snprintf(out, 256, "HEIGHTxWIDTH in pixels, such as 504x504, or none");
+      return;
+    case MV_CLI_WH:
+      snprintf(out, 256, "WIDTHxHEIGHT in pixels, such as 182x218");
+      return;
+    case MV_CLI_PAIR:
+      snprintf(out, 256, "two names separated by one semicolon, such as \"P1;P2\"");
+      return;
+    default:
+      snprintf(out, 256, "text");
+      return;
+  }
+}
+
+static mv_status bad_value(const mv_cli_args *args, const mv_cli_option *option, const char *text,
+                           mv_error *err) {
+  char expected[256];
+  expectation(option, expected);
+  return mv_fail(err, MV_ERR_USAGE, "%s: --%s: expected %s, found '%s'",
+                 mv_cli_commands[args->command].name, option->name, expected, text);
+}
+
+static mv_status set_option(mv_cli_args *args, int argc, const mv_cli_option *option,
+                            const char *text, mv_error *err) {
+  int is_text =
+      option->type == MV_CLI_TEXT || option->type == MV_CLI_TEXTS || option->type == MV_CLI_PAIR;
+  size_t n = text ? strlen(text) : 0, bad = is_text ? mv_utf8_check(text, n) : n;
+  if (bad < n)
+    return mv_fail(err, MV_ERR_USAGE, "%s: --%s: the text is not valid UTF-8 (byte %zu)",
+                   mv_cli_commands[args->command].name, option->name, bad + 1);
+  int done = store(args, argc, option, text);
+  if (done < 0) return mv_fail(err, MV_ERR_MEMORY, "out of memory reading the command line");
+  if (!done) return bad_value(args, option, text, err);
+  args->given |= (uint64_t)1 << (option - mv_cli_options);
+  return MV_OK;
+}
+
+static mv_status set_defaults(mv_cli_args *args, int argc, mv_error *err) {
+  args->logprobs = -1;
+  for (int i = 0; i < mv_cli_n_option; i++)
+    if (mv_cli_options[i].initial)
+      MV_TRY(set_option(args, argc, &mv_cli_options[i], mv_cli_options[i].initial, err));
+  args->given = 0;
+  return MV_OK;
+}
+
+/* ---- options ---- */
+
+/* "detect, size and prompt": the commands that take the option. */
+static void name_commands(const mv_cli_option *option, char *out, size_t capacity) {
+  int left = 0, first = 1;
+  for (int i = 0; i < MV_CLI_COUNT; i++) left += takes((mv_cli_id)i, option);
+  size_t n = 0;
+  for (int i = 0; i < MV_CLI_COUNT && n < capacity; i++) {
+    if (!takes((mv_cli_id)i, option)) continue;
+    const char *between = first ? "" : left == 1 ? " and " : ", ";
+    n += (size_t)snprintf(out + n, capacity - n, "%s%s", between, mv_cli_commands[i].name);
+    first = 0, left--;
+  }
+}
+
+static mv_status unknown_option(const mv_cli_args *args, const char *name, mv_error *err) {
+  const char *command = mv_cli_commands[args->command].name;
+  const mv_cli_option *elsewhere = mv_cli_option_find(name);
+  if (elsewhere) {
+    char commands[256];
+    name_commands(elsewhere, commands, sizeof commands);
+    return mv_fail(err, MV_ERR_USAGE, "%s: --%s is not an option of '%s' (only of %s)", command,
+                   name, command, commands);
+  }
+  const char *known[64];
+  int n = 0;
+  for (int i = 0; i < mv_cli_n_option; i++)
+    if (takes(args->command, &mv_cli_options[i])) known[n++] = mv_cli_options[i].name;
+  const char *closest = mv_cli_closest(name, known, n);
+  if (closest)
+    return mv_fail(err, MV_ERR_USAGE, "%s: unknown option '--%s' (did you mean --%s?)", command,
+                   name, closest);
+  return mv_fail(err, MV_ERR_USAGE, "%s: unknown option '--%s' (see 'medvision %s --help')",
+                 command, name, command);
+}
+
+/* Whether `word` is itself an option of this command: then it is hardly meant as a value. */
+static int looks_like_option(const mv_cli_args *args, const char *word) {
+  if (strncmp(word, "--", 2) != 0) return 0;
+  char name[64];
+  size_t n = strcspn(word + 2, "=");
+  if (n >= sizeof name) return 0;
+  memcpy(name, word + 2, n);
+  name[n] = 0;
+  const mv_cli_option *option = mv_cli_option_find(name);
+  return option && takes(args->command, option);
+}
+
+/* argv[*at] starts with "--". Moves *at to the last word used. */
+static mv_status parse_option(mv_cli_args *args, int argc, char **argv, int *at, mv_error *err) {
+  const char *command = mv_cli_commands[args->command].name, *word = argv[*at] + 2;
+  char name[64];
+  size_t n = strcspn(word, "=");
+  snprintf(name, sizeof name, "%.*s", (int)(n < 63 ? n : 63), word);
+  const mv_cli_option *option = mv_cli_option_find(name);
+  if (!option || !takes(args->command, option)) return unknown_option(args, name, err);
+  const char *value = word[n] == '=' ? word + n + 1 : NULL;
+  if (!option->metavar) {
+    if (value)
+      return mv_fail(err, MV_ERR_USAGE, "%s: --%s takes no value, found '%s'", command, name,
+                     value);
+    return set_option(args, argc, option, NULL, err);
+  }
+  if (!value) {
+    char expected[256];
+    expectation(option, expected);
+    if (*at + 1 >= argc)
+      return mv_fail(err, MV_ERR_USAGE, "%s: --%s needs a value: %s", command, name, expected);
+    if (looks_like_option(args, argv[*at + 1]))
+      return mv_fail(err, MV_ERR_USAGE,
+                     "%s: --%s needs a value (%s), found the option '%s' (write --%s=%s if that is "
+                     "the value)",
+                     command, name, expected, argv[*at + 1], name, argv[*at + 1]);
+    value = argv[++*at];
+  }
+  return set_option(args, argc, option, value, err);
+}
+
+static mv_status parse_words(mv_cli_args *args, int argc, char **argv, int from, mv_error *err) {
+  int only_operands = 0;
+  for (int i = from; i < argc; i++) {
+    const char *word = argv[i];
+    int is_option = !only_operands && word[0] == '-' && word[1];
+    if (is_option && strcmp(word, "--") == 0)
+      only_operands = 1;
+    else if (is_option && strcmp(word, "-h") == 0)
+      args->help = 1;
+    else if (is_option && word[1] == '-')
+      MV_TRY(parse_option(args, argc, argv, &i, err));
+    else if (is_option)
+      return mv_fail(err, MV_ERR_USAGE,
+                     "%s: unknown option '%s' (options are written --name; -- before a file whose "
+                     "name starts with a dash)",
+                     mv_cli_commands[args->command].name, word);
+    else if (append(&args->arena, argc, &args->operands, word) < 0)
+      return mv_fail(err, MV_ERR_MEMORY, "out of memory reading the command line");
+    if (args->help || args->version) return MV_OK;
+  }
+  return MV_OK;
+}
+
+/* ---- what must be there ---- */
+
+mv_status mv_cli_require(const mv_cli_args *args, mv_cli_id id, mv_error *err) {
+  for (int i = 0; i < mv_cli_n_option; i++) {
+    const mv_cli_option *option = &mv_cli_options[i];
+    if (!(option->required >> id & 1u) || (args->given >> i & 1u)) continue;
+    return mv_fail(err, MV_ERR_USAGE, "%s: --%s %s is needed (%s)", mv_cli_commands[id].name,
+                   option->name, option->metavar, option->help);
+  }
+  return MV_OK;
+}
+
+static mv_status check_operands(const mv_cli_args *args, mv_error *err) {
+  const mv_cli_command *command = &mv_cli_commands[args->command];
+  int n = args->operands.n;
+  if (args->jsonl && n > 0)
+    return mv_fail(err, MV_ERR_USAGE, "%s: --jsonl reads standard input, so '%s' has no place",
+                   command->name, args->operands.v[0]);
+  if (args->jsonl) return MV_OK;
+  if (n > command->max_operand)
+    return mv_fail(err, MV_ERR_USAGE, "%s: unexpected argument '%s' (see 'medvision %s --help')",
+                   command->name, args->operands.v[command->max_operand], command->name);
+  if (n < command->min_operand)
+    return mv_fail(err, MV_ERR_USAGE, "%s: %s is missing (see 'medvision %s --help')",
+                   command->name, command->operands, command->name);
+  for (int i = 0; i < n; i++)
+    if (!*args->operands.v[i])
+      return mv_fail(err, MV_ERR_USAGE, "%s: an argument is empty", command->name);
+  int ignored;
+  if (n > 0 && command->words && !parse_choice(command->words, args->operands.v[0], &ignored))
+    return mv_fail(err, MV_ERR_USAGE, "%s: expected one of %s, found '%s'", command->name,
+                   command->words, args->operands.v[0]);
+  return MV_OK;
+}
+
+static mv_status unknown_command(const char *word, mv_error *err) {
+  const char *names[MV_CLI_COUNT];
+  for (int i = 0; i < MV_CLI_COUNT; i++) names[i] = mv_cli_commands[i].name;
+  const char *closest = mv_cli_closest(word, names, MV_CLI_COUNT);
+  if (word[0] == '-')
+    return mv_fail(err, MV_ERR_USAGE, "expected a command before '%s' (see 'medvision help')",
+                   word);
+  if (closest)
+    return mv_fail(err, MV_ERR_USAGE, "unknown command '%s' (did you mean '%s'?)", word, closest);
+  return mv_fail(err, MV_ERR_USAGE, "unknown command '%s' (see 'medvision help')", word);
+}
+
+mv_status mv_cli_parse(int argc, char **argv, mv_cli_args *args, mv_error *err) {
+  memset(args, 0, sizeof *args);
+  args->command = MV_CLI_HELP;
+  MV_TRY(set_defaults(args, argc, err));
+  if (argc < 2) return mv_fail(err, MV_ERR_USAGE, "expected a command (see 'medvision help')");
+  const char *word = argv[1];
+  if (!strcmp(word, "-h") || !strcmp(word, "--help")) return MV_OK;
+  if (!strcmp(word, "--version") || !strcmp(word, "version")) {
+    args->version = 1;
+    return MV_OK;
+  }
+  if (!mv_cli_command_find(word, &args->command)) return unknown_command(word, err);
+  if (args->command == MV_CLI_BENCH && argc > 2) { /* a benchmark has its own options */
+    for (int i = 2; i < argc; i++)
+      if (append(&args->arena, argc, &args->operands, argv[i]) < 0)
+        return mv_fail(err, MV_ERR_MEMORY, "out of memory reading the command line");
+    args->help = !strcmp(argv[2], "-h") || !strcmp(argv[2], "--help");
+  } else {
+    MV_TRY(parse_words(args, argc, argv, 2, err));
+  }
+  if (args->help || args->version) return MV_OK;
+  MV_TRY(check_operands(args, err));
+  return args->jsonl ? MV_OK : mv_cli_require(args, args->command, err);
+}
+
+void mv_cli_args_free(mv_cli_args *args) { mv_arena_reset(&args->arena); }

@@ -1,0 +1,255 @@
+/* The commands and options of medvision: the one place where they are declared. */
+#include "tasks/cli.h"
+
+const mv_cli_command mv_cli_commands[] = {
+    [MV_CLI_DETECT] =
+        {"detect", "IMAGE...", 1, 65536, NULL, "bounding box of an organ or lesion",
+         "Asks the model for the bounding box of NAME in each picture and prints its lower-left "
+         "and upper-right corners, relative to the picture's size, origin at the lower-left "
+         "corner.",
+         "medvision detect scan.png --label liver\n"
+         "medvision detect *.png --label \"brain tumor\" --json\n"
+         "medvision detect scan.png --label liver --overlay seen.png --model MedVision-V0-7B\n"
+         "medvision detect --jsonl < manifest.jsonl > results.jsonl"},
+    [MV_CLI_SIZE] =
+        {"size", "IMAGE...", 1, 65536, NULL, "major and minor axis of a tumour or lesion",
+         "Asks the model for the axes of the ellipse that encloses NAME and prints their lengths. "
+         "Beside each length stands the one recomputed from the end points that the model gave "
+         "while reasoning: where the two disagree, its arithmetic slipped.",
+         "medvision size mri.png --label tumor --pixel-size 0.711\n"
+         "medvision size ct.png --label \"kidney cyst\" --pixel-size 0.7x0.8 --overlay seen.png"},
+    [MV_CLI_DISTANCE] =
+        {"distance", "IMAGE...", 1, 65536, NULL, "distance between two landmarks",
+         "Asks the model for two landmarks and their distance. The names go into the prompt as "
+         "they are written, except for spaces after the semicolon.",
+         "medvision distance us.png --points \"left eye;right eye\" --pixel-size 0.2\n"
+         "medvision distance us.png --name \"head width\" --points \"P1;P2\" --pixel-size 0.2 "
+         "--json"},
+    [MV_CLI_ANGLE] =
+        {"angle", "IMAGE...", 1, 65536, NULL, "angle between two lines through landmarks",
+         "Asks the model for the angle between the line through A and B and the line through C "
+         "and D, in degrees.",
+         "medvision angle xray.png --line1 \"A;B\" --line2 \"C;D\" --pixel-size 0.1\n"
+         "medvision angle xray.png --name \"jaw angle\" --line1 \"gonion;menton\" "
+         "--line2 \"gonion;articulare\" --pixel-size 0.1x0.1"},
+    [MV_CLI_GENERATE] =
+        {"generate", "", 0, 0, NULL, "answer any prompt, with or without pictures",
+         "Sends the prompt with its pictures (in the order given) through the chat template and "
+         "prints the answer, token by token where standard output is a terminal. Pictures get "
+         "the checkpoint's own resize and nothing else. Special tokens written in the text are "
+         "ordinary characters.",
+         "medvision generate --prompt \"Describe this image.\" --image scan.png\n"
+         "medvision generate --prompt-file question.txt --json --logprobs 5\n"
+         "medvision generate --jsonl < requests.jsonl > answers.jsonl"},
+    [MV_CLI_PROMPT] =
+        {"prompt", "TASK [IMAGE]", 0, 2, "detect|size|distance|angle",
+         "the exact prompt of a task, without running a model",
+         "Prints the user text that detect, size, distance or angle would send, followed by one "
+         "newline (--json gives it exactly). Size, distance and angle state the picture's size "
+         "and spacing as the model sees them, so they need the picture or --image-size. Without "
+         "--model the real model's limits on sizes apply.",
+         "medvision prompt detect --label liver\n"
+         "medvision prompt size scan.png --label tumor --pixel-size 0.711\n"
+         "medvision prompt size --image-size 182x218 --label tumor --pixel-size 1\n"
+         "medvision prompt --jsonl < manifest.jsonl"},
+    [MV_CLI_PARSE] =
+        {"parse", "[FILE]", 0, 1, NULL, "an answer text to values, by the benchmark's rule",
+         "Reads a model's whole answer from FILE or standard input and prints the last K numbers "
+         "of the first <answer>...</answer>, one a line. Exit code 3 when they are not there.",
+         "medvision parse --numbers 2 answer.txt\n"
+         "medvision parse --jsonl < answers.jsonl"},
+    [MV_CLI_INFO] =
+        {"info", "[DIR]", 0, 1, NULL, "what a checkpoint holds",
+         "Opens the checkpoint in DIR (default: that of --model), checks every file in it, and "
+         "prints its architecture, its parameters and bytes by part, its tokenizer and the limits "
+         "of its preprocessor. --plan adds the memory that answering needs.",
+         "medvision info\n"
+         "medvision info MedVision-V0-7B --plan --batch 8 --context 4096\n"
+         "medvision info MedVision-V0-7B --json"},
+    [MV_CLI_IMAGE] =
+        {"image", "IMAGE", 0, 1, NULL, "what the model sees of a picture",
+         "Takes a picture through every step before the vision tower and prints sizes, spacing, "
+         "grid and SHA-256 sums of the 8-bit image before and after the processor's resize and of "
+         "the float32 patches. --out writes the picture as the model sees it. Without --model the "
+         "real model's preprocessor is used.",
+         "medvision image scan.png\n"
+         "medvision image scan.png --pixel-size 0.711 --out seen.png\n"
+         "medvision image --jsonl < manifest.jsonl"},
+    [MV_CLI_TOKENIZE] =
+        {"tokenize", "[TEXT]", 0, 65536, NULL, "text to token ids, or back",
+         "Takes TEXT, or standard input byte for byte, and prints one line a token: its id and its "
+         "text. With --decode it takes ids separated by white space or commas and prints their "
+         "text. All added tokens in the text are recognised here, special ones included.",
+         "medvision tokenize \"The axis is 24.13 mm long.\"\n"
+         "medvision tokenize < prompt.txt\n"
+         "medvision tokenize --decode 9707 1879\n"
+         "medvision tokenize --jsonl < texts.jsonl"},
+    [MV_CLI_BENCH] =
+        {"bench", "kernels [ARGUMENT...]", 1, 65536, "kernels", "measure this machine and build",
+         "kernels: each operation's share of the machine's measured memory bandwidth or matrix "
+         "multiplication rate. The arguments after it are the benchmark's own "
+         "('medvision bench kernels --help').",
+         "medvision bench kernels --device cpu"},
+    [MV_CLI_COMPLETION] =
+        {"completion", "SHELL", 1, 1, "bash|zsh|fish", "a completion script for your shell",
+         "Prints a script that completes commands, options, their values and file names.",
+         "medvision completion bash > ~/.local/share/bash-completion/completions/medvision\n"
+         "medvision completion zsh > ~/.zfunc/_medvision\n"
+         "medvision completion fish > ~/.config/fish/completions/medvision.fish"},
+    [MV_CLI_HELP] = {"help", "[COMMAND]", 0, 1,
+                     "detect|size|distance|angle|generate|prompt|parse|info|image|tokenize|bench|"
+                     "completion|help",
+                     "help on a command",
+                     "Prints an overview, or the help of one command; --man prints the man page.",
+                     "medvision help\n"
+                     "medvision help size\n"
+                     "medvision help --man > medvision.1"},
+};
+
+const char *const mv_cli_group_names[MV_CLI_GROUP_COUNT] = {
+    "Question", "Picture", "Output", "Model", "Decoding", "General",
+};
+
+#define DETECT (1u << MV_CLI_DETECT)
+#define SIZE (1u << MV_CLI_SIZE)
+#define DISTANCE (1u << MV_CLI_DISTANCE)
+#define ANGLE (1u << MV_CLI_ANGLE)
+#define GENERATE (1u << MV_CLI_GENERATE)
+#define PROMPT (1u << MV_CLI_PROMPT)
+#define PARSE (1u << MV_CLI_PARSE)
+#define INFO (1u << MV_CLI_INFO)
+#define IMAGE (1u << MV_CLI_IMAGE)
+#define TOKENIZE (1u << MV_CLI_TOKENIZE)
+#define COMPLETION (1u << MV_CLI_COMPLETION)
+#define HELP (1u << MV_CLI_HELP)
+#define MEASURE (DETECT | SIZE | DISTANCE | ANGLE)
+#define RUN (MEASURE | GENERATE)
+#define ALL (RUN | PROMPT | PARSE | INFO | IMAGE | TOKENIZE | COMPLETION | HELP)
+
+#define AT(field) offsetof(mv_cli_args, field)
+#define MAX_COUNT 16777216.0 /* tokens, sequences: far beyond any use, far below overflow */
+#define QUESTION MV_CLI_GROUP_QUESTION
+#define PICTURE MV_CLI_GROUP_IMAGE
+#define OUTPUT MV_CLI_GROUP_OUTPUT
+#define MODEL MV_CLI_GROUP_MODEL
+#define DECODING MV_CLI_GROUP_DECODING
+#define GENERAL MV_CLI_GROUP_GENERAL
+
+/* name, metavar, type, field, commands, required by, group, default, min, max, choices, help */
+const mv_cli_option mv_cli_options[] = {
+    {"label", "NAME", MV_CLI_TEXT, AT(label), DETECT | SIZE | PROMPT, DETECT | SIZE, QUESTION, NULL,
+     0, 0, NULL, "What to find, in words: liver, \"brain tumor\""},
+    {"pixel-size", "W[xH]", MV_CLI_SPACING, AT(pixel_size),
+     SIZE | DISTANCE | ANGLE | PROMPT | IMAGE, SIZE | DISTANCE | ANGLE, QUESTION, NULL, 0, 0, NULL,
+     "Width and height of one pixel of the picture file, in millimetres (in the unit of --unit); "
+     "one number for square pixels"},
+    {"points", "\"P1;P2\"", MV_CLI_PAIR, AT(points), DISTANCE | PROMPT, DISTANCE, QUESTION, NULL, 0,
+     0, NULL, "The two landmarks, as the model should know them"},
+    {"line1", "\"A;B\"", MV_CLI_PAIR, AT(line1), ANGLE | PROMPT, ANGLE, QUESTION, NULL, 0, 0, NULL,
+     "The two landmarks of the first line"},
+    {"line2", "\"C;D\"", MV_CLI_PAIR, AT(line2), ANGLE | PROMPT, ANGLE, QUESTION, NULL, 0, 0, NULL,
+     "The two landmarks of the second line"},
+    {"name", "NAME", MV_CLI_TEXT, AT(name), DISTANCE | ANGLE | PROMPT, 0, QUESTION, NULL, 0, 0,
+     NULL, "What the measurement is called, if it has a name"},
+    {"description", "TEXT", MV_CLI_TEXT, AT(description), MEASURE | PROMPT, 0, QUESTION, NULL, 0, 0,
+     NULL, "What the picture is: \"abdominal computed tomography (CT) scan\""},
+    {"unit", "UNIT", MV_CLI_TEXT, AT(unit), SIZE | DISTANCE | ANGLE | PROMPT, 0, QUESTION, NULL, 0,
+     0, "mm|cm|degree",
+     "Unit of the answer: mm (the default of size and distance) or cm; degree "
+     "for angle"},
+    {"no-cot", NULL, MV_CLI_SWITCH, AT(no_cot), MEASURE | PROMPT, 0, QUESTION, NULL, 0, 0, NULL,
+     "Ask for the answer alone, without reasoning steps"},
+    {"prompt", "TEXT", MV_CLI_TEXT, AT(prompt), GENERATE, 0, QUESTION, NULL, 0, 0, NULL,
+     "The question"},
+    {"prompt-file", "FILE", MV_CLI_FILE, AT(prompt_file), GENERATE, 0, QUESTION, NULL, 0, 0, NULL,
+     "Read the question from FILE (- is standard input), byte for byte"},
+    {"system", "TEXT", MV_CLI_TEXT, AT(system), GENERATE, 0, QUESTION, NULL, 0, 0, NULL,
+     "System prompt (default: the chat template's own)"},
+    {"image", "FILE", MV_CLI_FILES, AT(images), GENERATE, 0, QUESTION, NULL, 0, 0, NULL,
+     "A picture, PNG or JPEG; may be repeated"},
+
+    {"image-size", "WxH", MV_CLI_WH, AT(image_size), PROMPT, 0, PICTURE, NULL, 0, 0, NULL,
+     "Size of the picture file in pixels, in place of IMAGE"},
+    {"reshape", "HxW|none", MV_CLI_HW, AT(reshape), MEASURE | PROMPT | IMAGE, 0, PICTURE, "504x504",
+     0, 0, "none|504x504|512x512", "Resize the picture to this height and width first"},
+    {"resampler", "WHICH", MV_CLI_CHOICE, AT(resampler), RUN | PROMPT | IMAGE, 0, PICTURE,
+     "torchvision", 0, 0, "torchvision|pillow",
+     "Integers of the bicubic resize: torchvision's, as in the benchmark, or Pillow's"},
+    {"image-order", "WHERE", MV_CLI_CHOICE, AT(image_order), RUN, 0, PICTURE, "first", 0, 0,
+     "first|last", "Pictures before or after the text"},
+
+    {"json", NULL, MV_CLI_SWITCH, AT(json), RUN | PROMPT | PARSE | INFO | IMAGE | TOKENIZE, 0,
+     OUTPUT, NULL, 0, 0, NULL, "One JSON object a line on standard output"},
+    {"jsonl", NULL, MV_CLI_SWITCH, AT(jsonl), RUN | PROMPT | PARSE | IMAGE | TOKENIZE, 0, OUTPUT,
+     NULL, 0, 0, NULL,
+     "Read JSON lines from standard input and answer each with one line, in order; a bad line "
+     "gets a line with \"error\""},
+    {"overlay", "OUT.png", MV_CLI_FILE, AT(overlay), MEASURE, 0, OUTPUT, NULL, 0, 0, NULL,
+     "Draw the result on the picture as the model saw it; with several pictures OUT-1.png, "
+     "OUT-2.png and so on"},
+    {"out", "SEEN.png", MV_CLI_FILE, AT(out), IMAGE, 0, OUTPUT, NULL, 0, 0, NULL,
+     "Write the picture as the model sees it"},
+    {"numbers", "K", MV_CLI_INT, AT(numbers), PARSE, 0, OUTPUT, "1", 1, 1024, NULL,
+     "How many numbers the answer has: 4 detect, 2 size, 1 distance and angle"},
+    {"decode", NULL, MV_CLI_SWITCH, AT(decode), TOKENIZE, 0, OUTPUT, NULL, 0, 0, NULL,
+     "From ids to text"},
+    {"plan", NULL, MV_CLI_SWITCH, AT(plan), INFO, 0, OUTPUT, NULL, 0, 0, NULL,
+     "Add the bytes that answering takes, by part"},
+    {"batch", "N", MV_CLI_INT, AT(batch), INFO, 0, OUTPUT, "1", 1, MAX_COUNT, NULL,
+     "Sequences at once, for --plan"},
+    {"context", "N", MV_CLI_INT, AT(context), INFO, 0, OUTPUT, "4096", 1, MAX_COUNT, NULL,
+     "Tokens of each sequence, prompt and answer, for --plan"},
+    {"man", NULL, MV_CLI_SWITCH, AT(man), HELP, 0, OUTPUT, NULL, 0, 0, NULL,
+     "Print the man page, in troff"},
+    {"dump", "DIR", MV_CLI_DIR, AT(dump), RUN, 0, OUTPUT, NULL, 0, 0, NULL,
+     "Write the named tensors of every stage to DIR as safetensors"},
+
+    {"model", "DIR", MV_CLI_DIR, AT(model), RUN | PROMPT | INFO | IMAGE | TOKENIZE, 0, MODEL, NULL,
+     0, 0, NULL, "Checkpoint directory (default: the small model that comes with the program)"},
+    {"device", "DEVICE", MV_CLI_DEVICE, AT(device), RUN, 0, MODEL, "auto", 0, 0, "auto|cpu|cuda",
+     "Where to compute: auto, cpu, cuda or cuda:N"},
+    {"dtype", "TYPE", MV_CLI_CHOICE, AT(dtype), RUN, 0, MODEL, "auto", 0, 0, "auto|bf16|fp32",
+     "Arithmetic: fp32 is the definition of right; auto is bf16 where the processor has it"},
+    {"threads", "N", MV_CLI_INT, AT(threads), RUN, 0, MODEL, "0", 0, 4096, NULL,
+     "Processor threads; 0 is all of them"},
+
+    {"max-new-tokens", "N", MV_CLI_INT, AT(max_new_tokens), RUN, 0, DECODING, "4096", 1, MAX_COUNT,
+     NULL, "Longest answer, in tokens"},
+    {"temperature", "T", MV_CLI_REAL, AT(temperature), RUN, 0, DECODING, "0", 0, 1e6, NULL,
+     "0 is greedy: always the likeliest token"},
+    {"top-p", "P", MV_CLI_REAL, AT(top_p), RUN, 0, DECODING, "1", 0, 1, NULL,
+     "Sample from the likeliest tokens that reach this probability together; 1 is off"},
+    {"top-k", "K", MV_CLI_INT, AT(top_k), RUN, 0, DECODING, "0", 0, MAX_COUNT, NULL,
+     "Sample from the K likeliest tokens; 0 is off"},
+    {"repetition-penalty", "R", MV_CLI_REAL, AT(repetition_penalty), RUN, 0, DECODING, "1", 1e-6,
+     1e6, NULL, "Above 1, tokens already seen become less likely"},
+    {"seed", "N", MV_CLI_SEED, AT(seed), RUN, 0, DECODING, "0", 0, 0, NULL, "Seed of the sampling"},
+    {"generation-config", NULL, MV_CLI_SWITCH, AT(generation_config), RUN, 0, DECODING, NULL, 0, 0,
+     NULL, "Take the sampling values of the checkpoint's generation_config.json instead"},
+    {"ignore-eos", NULL, MV_CLI_SWITCH, AT(ignore_eos), RUN, 0, DECODING, NULL, 0, 0, NULL,
+     "Go on after the end token"},
+    {"stop", "TEXT", MV_CLI_TEXTS, AT(stop), RUN, 0, DECODING, NULL, 0, 0, NULL,
+     "End the answer before this text; may be repeated"},
+    {"logprobs", "K", MV_CLI_INT, AT(logprobs), RUN, 0, DECODING, NULL, 0, MAX_COUNT, NULL,
+     "With --json, the log-probability of each token and of the K likeliest in its place"},
+    {"speculate", "MODE", MV_CLI_CHOICE, AT(speculate), RUN, 0, DECODING, "auto", 0, 0, "auto|off",
+     "Draft tokens ahead; this build never does, and answers never depend on it"},
+    {"prefix-cache", "MODE", MV_CLI_CHOICE, AT(prefix_cache), RUN, 0, DECODING, "on", 0, 0,
+     "on|off",
+     "Reuse the common start of prompts; this build never does, and answers never "
+     "depend on it"},
+
+    {"quiet", NULL, MV_CLI_SWITCH, AT(quiet), RUN | PROMPT | INFO | IMAGE | TOKENIZE, 0, GENERAL,
+     NULL, 0, 0, NULL, "No progress and no notes on standard error"},
+    {"verbose", NULL, MV_CLI_SWITCH, AT(verbose), RUN, 0, GENERAL, NULL, 0, 0, NULL,
+     "Say on standard error what runs where and how long it takes"},
+    {"help", NULL, MV_CLI_SWITCH, AT(help), ALL, 0, GENERAL, NULL, 0, 0, NULL,
+     "Print this help (also -h)"},
+    {"version", NULL, MV_CLI_SWITCH, AT(version), ALL, 0, GENERAL, NULL, 0, 0, NULL,
+     "Print the version"},
+};
+const int mv_cli_n_option = (int)(sizeof mv_cli_options / sizeof *mv_cli_options);
+
+_Static_assert(sizeof mv_cli_options / sizeof *mv_cli_options <= 64,
+               "mv_cli_args.given is 64 bits");
+_Static_assert(sizeof mv_cli_commands / sizeof *mv_cli_commands == MV_CLI_COUNT, "one per id");
