@@ -1,0 +1,69 @@
+/* Scaled dot-product attention with an online softmax over tiles of 64 keys.
+ *
+ * kv_write: copies the keys and values of a step into the pages of their sequences
+ * attention: causal attention of the step's queries over those pages, grouped heads
+ *
+ *   q     f32 | bf16 [n_row, n_head * d_head]    rows ldq elements apart (rotated already)
+ *   k, v  f32 | bf16 [n_row, n_kv * d_head]      rows ldkv elements apart
+ *   out   f32 | bf16 [n_row, n_head * d_head]    rows ldo elements apart
+ *   cache one layer's pages, [n_page][2 (k, v)][n_kv][64 tokens][d_head] of dtype
+ *   seqs  n_seq runs of consecutive rows. Row i of a run is token pos0 + i of its sequence and sees
+ *         tokens 0 .. pos0 + i; token t lives in page pages[t / 64], slot t % 64.
+ *
+ * window_attention: every row sees all rows of its own segment, no mask (vision tower)
+ *
+ *   q, k, v, out  as above with n_kv == n_head, from one fused buffer
+ *   segments      int32 [n_segment + 1], ascending row offsets, first 0, last n_row
+ *
+ * Rounding  scores, softmax and sums in f32; one rounding at the store. Key tiles are anchored at
+ *           token 0 (of the sequence or segment), so chunking a prompt cannot change a bit.
+ * Cost      4 * d_head * n_head flop per (query, visible key) pair.
+ * d_head    multiple of 16, up to 256; n_head % n_kv == 0.
+ */
+#ifndef MV_KERNELS_ATTENTION_H
+#define MV_KERNELS_ATTENTION_H
+
+#include <stdint.h>
+
+#include "kernels/cost.h"
+#include "runtime/device.h"
+#include "runtime/dtype.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MV_PAGE_TOKENS 64
+
+typedef struct mv_attention_dims {
+  int n_row, n_head, n_kv, d_head;
+  int ldq, ldkv, ldo; /* elements */
+  mv_dtype dtype;
+} mv_attention_dims;
+
+/* A run of rows of one sequence. */
+typedef struct mv_seq_rows {
+  int row0, n_row;      /* rows of the step's batch              */
+  int pos0;             /* tokens of the sequence before row0    */
+  const int32_t *pages; /* page table, (pos0 + n_row + 63) / 64  */
+} mv_seq_rows;
+
+/* Bytes of one page of one layer. */
+size_t mv_kv_page_bytes(int n_kv, int d_head, mv_dtype dtype);
+
+mv_cost mv_attention_cost(const mv_attention_dims *dims, const mv_seq_rows *seqs, int n_seq);
+void mv_kv_write_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                     int n_seq, const void *k, const void *v, void *cache);
+void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                      int n_seq, const void *q, const void *cache, void *out);
+
+mv_cost mv_window_attention_cost(const mv_attention_dims *dims, const int32_t *segments,
+                                 int n_segment);
+void mv_window_attention_cpu(mv_device *device, const mv_attention_dims *dims,
+                             const int32_t *segments, int n_segment, const void *q, const void *k,
+                             const void *v, void *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

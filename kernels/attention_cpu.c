@@ -1,0 +1,228 @@
+#include "kernels/attention.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernels/cpu.h"
+
+#define MAX_D_HEAD 256
+#define QUERY_BLOCK 32 /* queries that share one key tile brought into f32 */
+
+size_t mv_kv_page_bytes(int n_kv, int d_head, mv_dtype dtype) {
+  return 2 * (size_t)n_kv * MV_PAGE_TOKENS * (size_t)d_head * mv_dtype_bytes(dtype);
+}
+
+mv_cost mv_attention_cost(const mv_attention_dims *dims, const mv_seq_rows *seqs, int n_seq) {
+  double pairs = 0, keys = 0, d = dims->d_head;
+  for (int s = 0; s < n_seq; s++) {
+    pairs += seqs[s].n_row * (seqs[s].pos0 + (seqs[s].n_row + 1) / 2.0);
+    keys += seqs[s].pos0 + seqs[s].n_row;
+  }
+  mv_cost cost = {(2.0 * dims->n_row * dims->n_head * d + 2 * keys * dims->n_kv * d) *
+                      (double)mv_dtype_bytes(dims->dtype),
+                  4 * d * dims->n_head * pairs};
+  return cost;
+}
+
+mv_cost mv_window_attention_cost(const mv_attention_dims *dims, const int32_t *segments,
+                                 int n_segment) {
+  double pairs = 0, d = dims->d_head;
+  for (int s = 0; s < n_segment; s++) {
+    double n = segments[s + 1] - segments[s];
+    pairs += n * n;
+  }
+  mv_cost cost = {4.0 * dims->n_row * dims->n_head * d * (double)mv_dtype_bytes(dims->dtype),
+                  4 * d * dims->n_head * pairs};
+  return cost;
+}
+
+/* Element offset of token t's head in a layer's pages; which: 0 key, 1 value. */
+static size_t cache_at(const mv_attention_dims *dims, const mv_seq_rows *seq, int which, int head,
+                       int t) {
+  size_t page = (size_t)seq->pages[t / MV_PAGE_TOKENS];
+  size_t slab = (page * 2 + (size_t)which) * (size_t)dims->n_kv + (size_t)head;
+  return (slab * MV_PAGE_TOKENS + (size_t)(t % MV_PAGE_TOKENS)) * (size_t)dims->d_head;
+}
+
+void mv_kv_write_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                     int n_seq, const void *k, const void *v, void *cache) {
+  if (device->error.code != MV_OK) return;
+  size_t d = (size_t)dims->d_head, head_bytes = d * mv_dtype_bytes(dims->dtype);
+  for (int s = 0; s < n_seq; s++)
+#pragma omp parallel for schedule(static) num_threads(device->n_thread)
+    for (int i = 0; i < seqs[s].n_row; i++)
+      for (int h = 0; h < dims->n_kv; h++) {
+        size_t from = (size_t)(seqs[s].row0 + i) * (size_t)dims->ldkv + (size_t)h * d;
+        int t = seqs[s].pos0 + i;
+        memcpy(mv_at_mut(cache, dims->dtype, cache_at(dims, &seqs[s], 0, h, t)),
+               mv_at(k, dims->dtype, from), head_bytes);
+        memcpy(mv_at_mut(cache, dims->dtype, cache_at(dims, &seqs[s], 1, h, t)),
+               mv_at(v, dims->dtype, from), head_bytes);
+      }
+}
+
+/* ---- the shared core: a block of queries against tiles of keys ---- */
+
+/* One thread's working set. */
+typedef struct tiles {
+  float q[QUERY_BLOCK * MAX_D_HEAD];         /* scaled queries          */
+  float out[QUERY_BLOCK * MAX_D_HEAD];       /* sums so far             */
+  float k[MAX_D_HEAD * MV_KEY_TILE];         /* keys of a tile, [d][64] */
+  float v[MV_KEY_TILE * MAX_D_HEAD];         /* values, [64][d]         */
+  float scores[QUERY_BLOCK * MV_KEY_TILE];
+  float max[QUERY_BLOCK], sum[QUERY_BLOCK];
+} tiles;
+
+static void start_queries(tiles *t, int n_query, int d) {
+  memset(t->out, 0, (size_t)n_query * (size_t)d * sizeof *t->out);
+  for (int i = 0; i < n_query; i++) {
+    t->max[i] = -INFINITY;
+    t->sum[i] = 0;
+  }
+}
+
+/* Brings n_key keys and values (rows ld elements apart) into f32, keys transposed. Slots past n_key
+ * are zero: their scores are masked. */
+static void load_tile(const mv_cpu_simd *simd, tiles *t, mv_dtype dtype, const void *k,
+                      const void *v, size_t ld, int n_key, int d) {
+  float row[MAX_D_HEAD];
+  if (n_key < MV_KEY_TILE) memset(t->k, 0, (size_t)d * MV_KEY_TILE * sizeof *t->k);
+  for (int j = 0; j < n_key; j++) {
+    mv_row_load(simd, dtype, mv_at(k, dtype, (size_t)j * ld), row, d);
+    for (int i = 0; i < d; i++) t->k[i * MV_KEY_TILE + j] = row[i];
+    mv_row_load(simd, dtype, mv_at(v, dtype, (size_t)j * ld), t->v + j * d, d);
+  }
+}
+
+/* Adds one loaded tile to query i's running softmax; it sees the first `visible` keys. */
+static void fold_scores(const mv_cpu_simd *simd, tiles *t, int i, int visible, int d) {
+  float *s = t->scores + i * MV_KEY_TILE;
+  float max = t->max[i];
+  for (int j = 0; j < visible; j++) max = s[j] > max ? s[j] : max;
+  for (int j = visible; j < MV_KEY_TILE; j++) s[j] = -INFINITY;
+  float shrink = expf(t->max[i] - max);
+  float *out = t->out + i * d;
+  if (shrink != 1.0f)
+    for (int c = 0; c < d; c++) out[c] *= shrink;
+  t->sum[i] = t->sum[i] * shrink + simd->exp_sum(s, MV_KEY_TILE, max);
+  t->max[i] = max;
+}
+
+static void store_queries(const mv_cpu_simd *simd, tiles *t, int n_query, int d, mv_dtype dtype,
+                          void *const *dst) {
+  for (int i = 0; i < n_query; i++) {
+    float *out = t->out + i * d;
+    for (int c = 0; c < d; c++) out[c] /= t->sum[i];
+    mv_row_store(simd, dtype, out, dst[i], d);
+  }
+}
+
+static void load_query(const mv_cpu_simd *simd, tiles *t, int i, mv_dtype dtype, const void *q,
+                       int d) {
+  float scale = 1.0f / sqrtf((float)d);
+  mv_row_load(simd, dtype, q, t->q + i * d, d);
+  for (int c = 0; c < d; c++) t->q[i * d + c] *= scale;
+}
+
+static tiles *thread_tiles(mv_device *device) {
+  return mv_device_scratch(device, (size_t)device->n_thread * sizeof(tiles));
+}
+
+/* ---- causal attention over pages ---- */
+
+/* All queries of rows [row, row + n) that share key head kv: n * group of them, row-major. */
+static void attend_pages(const mv_cpu_simd *simd, const mv_attention_dims *dims,
+                         const mv_seq_rows *seq, int kv, int row, int n, const void *q,
+                         const void *cache, void *out, tiles *t) {
+  int d = dims->d_head, group = dims->n_head / dims->n_kv;
+  void *dst[QUERY_BLOCK];
+  for (int i = 0; i < n * group; i++) {
+    size_t head = (size_t)(kv * group + i % group) * (size_t)d;
+    size_t r = (size_t)(seq->row0 + row + i / group);
+    load_query(simd, t, i, dims->dtype, mv_at(q, dims->dtype, r * (size_t)dims->ldq + head), d);
+    dst[i] = mv_at_mut(out, dims->dtype, r * (size_t)dims->ldo + head);
+  }
+  start_queries(t, n * group, d);
+  int n_ctx = seq->pos0 + row + n;
+  for (int key0 = 0; key0 < n_ctx; key0 += MV_KEY_TILE) {
+    int n_key = n_ctx - key0 < MV_KEY_TILE ? n_ctx - key0 : MV_KEY_TILE;
+    load_tile(simd, t, dims->dtype, mv_at(cache, dims->dtype, cache_at(dims, seq, 0, kv, key0)),
+              mv_at(cache, dims->dtype, cache_at(dims, seq, 1, kv, key0)), (size_t)d, n_key, d);
+    simd->tile_scores(t->q, n * group, t->k, d, t->scores);
+    for (int i = 0; i < n * group; i++) {
+      int visible = seq->pos0 + row + i / group + 1 - key0;
+      if (visible > n_key) visible = n_key;
+      if (visible > 0)
+        fold_scores(simd, t, i, visible, d);
+      else
+        memset(t->scores + i * MV_KEY_TILE, 0, MV_KEY_TILE * sizeof *t->scores);
+    }
+    simd->tile_values(t->scores, n * group, t->v, n_key, d, t->out);
+  }
+  store_queries(simd, t, n * group, d, dims->dtype, dst);
+}
+
+void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                      int n_seq, const void *q, const void *cache, void *out) {
+  int group = dims->n_head / dims->n_kv;
+  assert(dims->d_head <= MAX_D_HEAD && dims->d_head % 16 == 0 && group <= QUERY_BLOCK);
+  tiles *all = device->error.code == MV_OK ? thread_tiles(device) : NULL;
+  if (!all) return;
+  const mv_cpu_simd *simd = mv_cpu_simd_of(device);
+  int rows_a_block = QUERY_BLOCK / group;
+  for (int s = 0; s < n_seq; s++) {
+    const mv_seq_rows *seq = &seqs[s];
+    int n_block = (seq->n_row + rows_a_block - 1) / rows_a_block;
+#pragma omp parallel for collapse(2) schedule(dynamic, 1) num_threads(device->n_thread)
+    for (int block = n_block - 1; block >= 0; block--) /* longest first */
+      for (int kv = 0; kv < dims->n_kv; kv++) {
+        int row = block * rows_a_block;
+        int n = seq->n_row - row < rows_a_block ? seq->n_row - row : rows_a_block;
+        attend_pages(simd, dims, seq, kv, row, n, q, cache, out, all + mv_cpu_thread());
+      }
+  }
+}
+
+/* ---- attention within segments ---- */
+
+static void attend_segment(const mv_cpu_simd *simd, const mv_attention_dims *dims, int head,
+                           const int32_t *segment, int row, int n, const void *const qkv[3],
+                           void *out, tiles *t) {
+  int d = dims->d_head;
+  size_t col = (size_t)head * (size_t)d;
+  void *dst[QUERY_BLOCK];
+  for (int i = 0; i < n; i++) {
+    size_t r = (size_t)(row + i);
+    load_query(simd, t, i, dims->dtype, mv_at(qkv[0], dims->dtype, r * (size_t)dims->ldq + col), d);
+    dst[i] = mv_at_mut(out, dims->dtype, r * (size_t)dims->ldo + col);
+  }
+  start_queries(t, n, d);
+  for (int key0 = segment[0]; key0 < segment[1]; key0 += MV_KEY_TILE) {
+    int n_key = segment[1] - key0 < MV_KEY_TILE ? segment[1] - key0 : MV_KEY_TILE;
+    size_t at = (size_t)key0 * (size_t)dims->ldkv + col;
+    load_tile(simd, t, dims->dtype, mv_at(qkv[1], dims->dtype, at), mv_at(qkv[2], dims->dtype, at),
+              (size_t)dims->ldkv, n_key, d);
+    simd->tile_scores(t->q, n, t->k, d, t->scores);
+    for (int i = 0; i < n; i++) fold_scores(simd, t, i, n_key, d);
+    simd->tile_values(t->scores, n, t->v, n_key, d, t->out);
+  }
+  store_queries(simd, t, n, d, dims->dtype, dst);
+}
+
+void mv_window_attention_cpu(mv_device *device, const mv_attention_dims *dims,
+                             const int32_t *segments, int n_segment, const void *q, const void *k,
+                             const void *v, void *out) {
+  assert(dims->d_head <= MAX_D_HEAD && dims->d_head % 16 == 0 && dims->n_kv == dims->n_head);
+  tiles *all = device->error.code == MV_OK ? thread_tiles(device) : NULL;
+  if (!all) return;
+  const mv_cpu_simd *simd = mv_cpu_simd_of(device);
+  const void *const qkv[3] = {q, k, v};
+#pragma omp parallel for collapse(2) schedule(dynamic, 1) num_threads(device->n_thread)
+  for (int s = 0; s < n_segment; s++)
+    for (int head = 0; head < dims->n_head; head++)
+      for (int row = segments[s]; row < segments[s + 1]; row += QUERY_BLOCK) {
+        int n = segments[s + 1] - row < QUERY_BLOCK ? segments[s + 1] - row : QUERY_BLOCK;
+        attend_segment(simd, dims, head, segments + s, row, n, qkv, out, all + mv_cpu_thread());
+      }
+}

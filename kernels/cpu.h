@@ -1,0 +1,50 @@
+/* What the CPU twins share: the vector variant in use, threads, rows as f32. Private to kernels/.
+ *
+ * A twin reads bf16 rows into f32, computes, and rounds once at the store, so each is written once
+ * for both precisions. */
+#ifndef MV_KERNELS_CPU_H
+#define MV_KERNELS_CPU_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/cpu_simd.h"
+#include "runtime/device.h"
+#include "runtime/dtype.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+static inline int mv_cpu_thread(void) { return omp_get_thread_num(); }
+#else
+static inline int mv_cpu_thread(void) { return 0; }
+#endif
+
+static inline const mv_cpu_simd *mv_cpu_simd_of(const mv_device *device) { return device->impl; }
+
+/* Element `at` of an array of `dtype`. */
+static inline const void *mv_at(const void *base, mv_dtype dtype, size_t at) {
+  return (const char *)base + at * mv_dtype_bytes(dtype);
+}
+
+static inline void *mv_at_mut(void *base, mv_dtype dtype, size_t at) {
+  return (char *)base + at * mv_dtype_bytes(dtype);
+}
+
+static inline void mv_row_load(const mv_cpu_simd *simd, mv_dtype dtype, const void *src, float *dst,
+                               int n) {
+  if (dtype == MV_DTYPE_F32)
+    memcpy(dst, src, (size_t)n * sizeof *dst);
+  else
+    simd->widen(src, dst, n);
+}
+
+static inline void mv_row_store(const mv_cpu_simd *simd, mv_dtype dtype, const float *src,
+                                void *dst, int n) {
+  if (dtype == MV_DTYPE_F32)
+    memcpy(dst, src, (size_t)n * sizeof *src);
+  else
+    simd->narrow(src, dst, n);
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* linear: y[r,:] = x[r,:] W^T + b, or y += ... for the residual stream
+ *
+ *   x      f32 | bf16 [n_row, n_in]    rows ldx elements apart
+ *   W      f32 | bf16 [n_out, n_in]    row-major as in the checkpoint, 1..3 matrices stacked
+ *   b      f32 [n_out] or none
+ *   y      f32 | bf16 [n_row, n_out]   rows ldy elements apart; not x
+ *   n_row  1 (decode) ... thousands (prefill, vision); 0 does nothing
+ *
+ * Rounding  products and sums in f32, one rounding at the store; bf16 x and W are multiplied
+ *           exactly. A row's bits do not depend on the other rows, except that up to
+ *           MV_LINEAR_SKINNY_ROWS rows and more than that are two different summation orders.
+ * Cost      W once, x and y once; 2*n_row*n_in*n_out flop: memory bound below ~64 rows.
+ * Plan      CPU: few rows are dot products streaming W once; many rows are a packed panel product.
+ */
+#ifndef MV_KERNELS_LINEAR_H
+#define MV_KERNELS_LINEAR_H
+
+#include "kernels/cost.h"
+#include "runtime/device.h"
+#include "runtime/dtype.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MV_LINEAR_PARTS 3
+#define MV_LINEAR_SKINNY_ROWS 32
+
+/* The weights of one product, borrowed from the checkpoint. Stacked parts (q|k|v, gate|up) behave
+ * as one matrix of n_out rows. */
+typedef struct mv_linear {
+  int n_in, n_out;
+  int n_part;
+  struct {
+    const void *w; /* [n_row, n_in] */
+    int n_row;
+  } part[MV_LINEAR_PARTS];
+  mv_dtype dtype;    /* of every part: F32 or BF16 */
+  const float *bias; /* [n_out] or NULL */
+} mv_linear;
+
+typedef struct mv_linear_dims {
+  int n_row;
+  int ldx, ldy; /* elements */
+  mv_dtype x_dtype, y_dtype;
+  int accumulate; /* add to y instead of overwriting it */
+} mv_linear_dims;
+
+mv_cost mv_linear_cost(const mv_linear_dims *dims, const mv_linear *linear);
+void mv_linear_cpu(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
+                   const void *x, void *y);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,62 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "kernels/cpu.h"
+#include "kernels/ops.h"
+#include "runtime/memory.h"
+
+static void *alloc_cpu(mv_device *device, size_t n_bytes) {
+  void *ptr = mv_alloc_aligned(n_bytes);
+  if (!ptr && device->error.code == MV_OK)
+    mv_fail(&device->error, MV_ERR_MEMORY, "cpu: no memory for %zu bytes", n_bytes);
+  return ptr;
+}
+
+static void free_cpu(mv_device *device, void *ptr) {
+  (void)device;
+  mv_free_aligned(ptr);
+}
+
+static void copy_cpu(mv_device *device, void *dst, const void *src, size_t n_bytes) {
+  if (device->error.code == MV_OK && n_bytes) memcpy(dst, src, n_bytes);
+}
+
+const mv_ops mv_ops_cpu = {
+    .name = "cpu",
+    .alloc = alloc_cpu,
+    .free = free_cpu,
+    .upload = copy_cpu,
+    .download = copy_cpu,
+    .linear = mv_linear_cpu,
+    .rmsnorm = mv_rmsnorm_cpu,
+    .rope_table = mv_rope_table_cpu,
+    .rope = mv_rope_cpu,
+    .kv_write = mv_kv_write_cpu,
+    .attention = mv_attention_cpu,
+    .window_attention = mv_window_attention_cpu,
+    .swiglu = mv_swiglu_cpu,
+    .gelu = mv_gelu_cpu,
+    .embed = mv_embed_cpu,
+    .gather_rows = mv_gather_rows_cpu,
+};
+
+mv_status mv_device_open_cpu(mv_device *device, int n_thread, const char *simd, mv_error *err) {
+  memset(device, 0, sizeof *device);
+  const mv_cpu_simd *variant = mv_cpu_simd_pick(simd);
+  if (!variant)
+    return mv_fail(err, MV_ERR_UNSUPPORTED, "cpu: this machine cannot run the %s kernels", simd);
+  long n_core = sysconf(_SC_NPROCESSORS_ONLN);
+#ifdef _OPENMP
+  n_core = omp_get_max_threads(); /* heeds OMP_NUM_THREADS and CPU affinity */
+#endif
+  device->name = "cpu";
+  device->n_thread = n_thread > 0 ? n_thread : n_core > 0 ? (int)n_core : 1;
+  device->has_bf16 = variant->has_bf16;
+  device->impl = variant;
+  return MV_OK;
+}
+
+void mv_device_close_cpu(mv_device *device) {
+  mv_free_aligned(device->scratch);
+  memset(device, 0, sizeof *device);
+}

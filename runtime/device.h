@@ -1,0 +1,36 @@
+/* A device: where operations run and what memory they run on. The operation table that goes with
+ * it is chosen once (kernels/ops.h). Operations return nothing: a failure makes the device sticky,
+ * later operations do nothing, and mv_device_status tells the first message.
+ */
+#ifndef MV_RUNTIME_DEVICE_H
+#define MV_RUNTIME_DEVICE_H
+
+#include <stddef.h>
+
+#include "runtime/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mv_device {
+  const char *name; /* "cpu"; borrowed, static */
+  int n_thread;     /* threads an operation may use */
+  int has_bf16;     /* bf16 arithmetic in hardware: what --dtype auto goes by */
+  mv_error error;   /* the first failure; code MV_OK while all is well */
+  void *scratch;    /* owns: temporary memory of one operation at a time */
+  size_t scratch_bytes;
+  const void *impl; /* the backend's own: vector variant of the CPU */
+} mv_device;
+
+/* First failure since open, copied into err. */
+mv_status mv_device_status(const mv_device *device, mv_error *err);
+
+/* Temporary memory for the operation that asks, 64-byte aligned, contents undefined; valid until
+ * the next call. Grows, never shrinks; NULL (and a sticky error) when memory is out. */
+void *mv_device_scratch(mv_device *device, size_t n_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
