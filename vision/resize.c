@@ -169,19 +169,37 @@ static mv_status copy(const mv_image *in, mv_image *out, mv_error *err) {
   return MV_OK;
 }
 
+static mv_status resize_one(const mv_image *in, int columns, int size, mv_resampler resampler,
+                            mv_image *out, mv_error *err) {
+  return columns ? resize_columns(in, size, resampler, out, err)
+                 : resize_rows(in, size, resampler, out, err);
+}
+
+/* Pillow 13 begins with the columns where that leaves far fewer pixels for the second pass. */
+static int columns_first(const mv_image *image, int height, int width, mv_resampler resampler) {
+  return resampler == MV_RESAMPLER_PILLOW && height < image->height &&
+         image->height - height > 2 * (image->width - width);
+}
+
 mv_status mv_image_resize(const mv_image *image, int height, int width, mv_resampler resampler,
                           mv_image *out, mv_error *err) {
   memset(out, 0, sizeof *out);
-  MV_TRY(mv_image_check_size(width, height, err));
-  int rows_change = width != image->width, columns_change = height != image->height;
-  mv_image between = {0};
+  MV_TRY(
+      mv_image_check_size(width < 0 ? 0 : (uint64_t)width, height < 0 ? 0 : (uint64_t)height, err));
+  int new_width = width != image->width, new_height = height != image->height;
   mv_status status = MV_OK;
-  if (rows_change)
-    status = resize_rows(image, width, resampler, columns_change ? &between : out, err);
-  if (status == MV_OK && columns_change)
-    status = resize_columns(rows_change ? &between : image, height, resampler, out, err);
-  if (!rows_change && !columns_change) status = copy(image, out, err);
-  mv_image_free(&between);
+  if (!new_width && !new_height) {
+    status = copy(image, out, err);
+  } else if (!new_width || !new_height) {
+    status = resize_one(image, new_height, new_height ? height : width, resampler, out, err);
+  } else {
+    mv_image between = {0};
+    int first = columns_first(image, height, width, resampler); /* 1: columns */
+    status = resize_one(image, first, first ? height : width, resampler, &between, err);
+    if (status == MV_OK)
+      status = resize_one(&between, !first, first ? width : height, resampler, out, err);
+    mv_image_free(&between);
+  }
   if (status != MV_OK) return status;
   out->was_16bit = image->was_16bit;
   out->had_alpha = image->had_alpha;

@@ -1,12 +1,15 @@
 /* Bicubic resize of 8-bit images, exact to the integer.
  *
- * Both resamplers are the same antialiased Catmull-Rom-like kernel (a = -0.5, widened when
- * shrinking), applied along rows and then along columns with 8 bits between, an axis that keeps
- * its size being skipped. They differ in how the weights become integers:
+ * Both resamplers are the same antialiased cubic kernel (a = -0.5, widened when shrinking), applied
+ * along rows and then along columns with 8 bits between, an axis that keeps its size being
+ * skipped. They differ in how the weights become integers:
  *
  *   torchvision   16-bit weights with as many fraction bits as the axis' largest one allows; what
  *                 the benchmark and today's Qwen2-VL processor run
- *   pillow        22 fraction bits; what PIL.Image.resize and the older processor run
+ *   pillow        22 fraction bits; what PIL.Image.resize and the older processor run. Exact with
+ *                 Pillow 13, which takes columns first where the height shrinks by more than twice
+ *                 what the width does (in pixels); up to Pillow 12 rows always came first, which
+ *                 can change a value by one or two there
  */
 #ifndef MV_VISION_RESIZE_H
 #define MV_VISION_RESIZE_H
