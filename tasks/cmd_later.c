@@ -11,8 +11,6 @@ int mv_cmd_measure(const mv_cli_args *args) { return later(args); }
 int mv_cmd_generate(const mv_cli_args *args) { return later(args); }
 int mv_cmd_prompt(const mv_cli_args *args) { return later(args); }
 int mv_cmd_parse(const mv_cli_args *args) { return later(args); }
-int mv_cmd_info(const mv_cli_args *args) { return later(args); }
 int mv_cmd_image(const mv_cli_args *args) { return later(args); }
 
 int mv_cmd_bench(const mv_cli_args *args) { return later(args); }
-int mv_cmd_tokenize(const mv_cli_args *args) { return later(args); }
