@@ -185,15 +185,23 @@ static void need_full_attention(reader *r) {
   }
 }
 
-static void read_text(reader *r, mv_text_config *t) {
-  t->vocab_size = get_int(r, "vocab_size", 1, 1 << 24, REQUIRED);
-  t->d_model = get_int(r, "hidden_size", 1, 1 << 17, REQUIRED);
-  t->d_ff = get_int(r, "intermediate_size", 1, 1 << 20, REQUIRED);
-  t->n_layer = get_int(r, "num_hidden_layers", 1, MV_MAX_LAYERS, REQUIRED);
-  t->n_head = get_int(r, "num_attention_heads", 1, 1 << 12, REQUIRED);
-  /* null: as many as query heads; absent: which default would hold is anyone's guess */
-  int has_kv = r->object && cJSON_HasObjectItem(r->object, "num_key_value_heads");
-  t->n_kv = get_int(r, "num_key_value_heads", 1, 1 << 12, has_kv ? t->n_head : REQUIRED);
+/* `nested`: under "text_config", where some savers leave out what equals the class's default. */
+static void read_sizes(reader *r, int nested, mv_text_config *t) {
+  t->vocab_size = get_int(r, "vocab_size", 1, 1 << 24, nested ? 152064 : REQUIRED);
+  t->d_model = get_int(r, "hidden_size", 1, 1 << 17, nested ? 8192 : REQUIRED);
+  t->d_ff = get_int(r, "intermediate_size", 1, 1 << 20, nested ? 29568 : REQUIRED);
+  t->n_layer = get_int(r, "num_hidden_layers", 1, MV_MAX_LAYERS, nested ? 80 : REQUIRED);
+  t->n_head = get_int(r, "num_attention_heads", 1, 1 << 12, nested ? 64 : REQUIRED);
+  /* null: as many as query heads */
+  int is_null = r->object && cJSON_HasObjectItem(r->object, "num_key_value_heads");
+  t->n_kv = get_int(r, "num_key_value_heads", 1, 1 << 12,
+                    is_null  ? t->n_head
+                    : nested ? 8
+                             : REQUIRED);
+}
+
+static void read_text(reader *r, int nested, mv_text_config *t) {
+  read_sizes(r, nested, t);
   t->max_positions = get_int(r, "max_position_embeddings", 1, 1 << 28, REQUIRED);
   t->rms_eps = get_double(r, "rms_norm_eps", 0, 1, REQUIRED);
   need(r, t->d_model % t->n_head == 0, "hidden_size", "a multiple of num_attention_heads");
@@ -214,10 +222,12 @@ static void read_text(reader *r, mv_text_config *t) {
 static void read_full_attention(reader *r, mv_vision_config *v) {
   const char *key = "fullatt_block_indexes";
   const cJSON *list = find(r, key);
-  if (!cJSON_IsArray(list)) {
-    bad(r, key, list, "a list of block indexes");
-    return;
+  static const int usual[] = {7, 15, 23, 31};
+  for (size_t i = 0; !list && i < sizeof usual / sizeof *usual; i++) {
+    if (usual[i] < v->depth) v->full_attention[usual[i]] = 1;
   }
+  if (!list) return;
+  if (!cJSON_IsArray(list)) bad(r, key, list, "a list of block indexes");
   for (const cJSON *e = list->child; e; e = e->next) {
     int64_t i;
     if (!mv_cjson_int(e, &i) || i < 0)
@@ -236,16 +246,16 @@ static int read_channels(reader *r) {
 }
 
 static void read_vision(reader *r, const mv_text_config *t, mv_vision_config *v) {
-  v->depth = get_int(r, "depth", 1, MV_MAX_LAYERS, REQUIRED);
+  v->depth = get_int(r, "depth", 1, MV_MAX_LAYERS, 32);
   v->d_model = get_int(r, "hidden_size", 1, 1 << 16, REQUIRED);
-  v->d_ff = get_int(r, "intermediate_size", 1, 1 << 20, REQUIRED);
-  v->n_head = get_int(r, "num_heads", 1, 1 << 12, REQUIRED);
+  v->d_ff = get_int(r, "intermediate_size", 1, 1 << 20, 3420);
+  v->n_head = get_int(r, "num_heads", 1, 1 << 12, 16);
   v->n_channel = read_channels(r);
   v->patch_size = get_edge(r, "patch_size", 512, 14);
   v->temporal_size = get_edge(r, "temporal_patch_size", 16, 2);
   v->merge_size = get_int(r, "spatial_merge_size", 1, 16, 2);
   v->window_size = get_int(r, "window_size", 1, 1 << 16, 112);
-  v->d_out = get_int(r, "out_hidden_size", 1, 1 << 17, REQUIRED);
+  v->d_out = get_int(r, "out_hidden_size", 1, 1 << 17, 3584);
   v->tokens_per_second = get_double(r, "tokens_per_second", 0, 1e6, 4);
   need(r, v->d_model % v->n_head == 0, "hidden_size", "a multiple of num_heads");
   v->head_dim = v->d_model / v->n_head;
@@ -282,8 +292,9 @@ static void read_config(reader *top, mv_config *out) {
              "none: only unquantised weights are read");
   reader vision = sub_reader(top, "vision_config", "vision_config.");
   reader text = *top;
-  if (find(top, "text_config")) text = sub_reader(top, "text_config", "text_config.");
-  read_text(&text, &out->text);
+  int nested = find(top, "text_config") != NULL;
+  if (nested) text = sub_reader(top, "text_config", "text_config.");
+  read_text(&text, nested, &out->text);
   read_vision(&vision, &out->text, &out->vision);
   /* 4.x keeps the flag with the decoder, 5.x at the top; either one ties */
   out->tied_head =

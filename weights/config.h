@@ -1,9 +1,13 @@
 /* config.json and generation_config.json of a Qwen2.5-VL checkpoint, checked.
  *
  * Two shapes of config.json are read: flat (transformers 4.x: the decoder's keys at the top) and
- * nested (later: the decoder's keys under "text_config", which then wins over the top). A key
- * whose value differs between the released checkpoints and the reference's class defaults is
- * required by name; only keys where all agree, or which saved configs leave out, may be absent.
+ * nested (later: the decoder's keys under "text_config", which then wins over the top).
+ *
+ * Absent keys. Some versions of the reference save of "vision_config" and "text_config" only what
+ * differs from the class's default, so there an absent key means that default. Not so where no
+ * released checkpoint agrees with it: rms_norm_eps, max_position_embeddings and the tower's
+ * hidden_size are always required by name, as are all sizes in a flat file, which savers never
+ * leave out. Sizes that came from a default are then checked against the tensors.
  *
  * Every number is bounded and every relation checked here, so that the rest of the program may
  * multiply these values as int64 without a second thought.
