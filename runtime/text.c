@@ -17,6 +17,17 @@ int mv_str_eq(mv_str a, mv_str b) {
 
 int mv_str_is(mv_str a, const char *text) { return mv_str_eq(a, mv_str_of(text)); }
 
+static int is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+mv_str mv_str_strip(mv_str text) {
+  while (text.len && is_space(text.ptr[0])) {
+    text.ptr++;
+    text.len--;
+  }
+  while (text.len && is_space(text.ptr[text.len - 1])) text.len--;
+  return text;
+}
+
 /* Makes room for n more bytes and the terminating NUL. */
 static int reserve(mv_buf *buf, size_t n) {
   size_t need;

@@ -20,6 +20,7 @@ typedef struct mv_str {
 mv_str mv_str_of(const char *text); /* NUL-terminated text; NULL gives the empty string */
 int mv_str_eq(mv_str a, mv_str b);
 int mv_str_is(mv_str a, const char *text);
+mv_str mv_str_strip(mv_str text); /* without ASCII white space at both ends */
 
 /* A growing byte buffer. Zero-initialise; owns `ptr`; free with mv_buf_free. `ptr[len]` is always
  * 0 once anything was appended. An append that cannot allocate sets `failed` and appends nothing,

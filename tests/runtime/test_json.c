@@ -5,70 +5,47 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/file.h"
 #include "runtime/memory.h"
 #include "runtime/pyfloat.h"
 #include "tests/check_main.h"
-
-/* ---- rows of a JSON lines file ---- */
-
-typedef void (*row_check)(const mv_json *row, int line);
-
-static int each_row(const char *path, row_check check) {
-  mv_buf file = {0};
-  mv_error err;
-  ck_assert_msg(mv_file_read(path, 64u << 20, &file, &err) == MV_OK, "%s", err.msg);
-  int line = 0;
-  for (char *at = file.ptr, *end = file.ptr + file.len; at < end; line++) {
-    char *stop = memchr(at, '\n', (size_t)(end - at));
-    if (!stop) stop = end;
-    mv_json_doc doc = {0};
-    mv_str text = {at, (size_t)(stop - at)};
-    ck_assert_msg(mv_json_parse(&doc, text, &err) == MV_OK, "%s:%d: %s", path, line + 1, err.msg);
-    check(doc.root, line + 1);
-    mv_json_doc_free(&doc);
-    at = stop + 1;
-  }
-  mv_buf_free(&file);
-  return line;
-}
+#include "tests/jsonl.h"
 
 static void assert_written(const mv_json *value, mv_json_writer style, const mv_json *expected,
-                           int line) {
+                           const char *where) {
   if (!mv_json_is(expected, MV_JSON_STRING)) return;
   mv_buf buf = {0};
   style.out = &buf;
   mv_json_node(&style, value);
-  ck_assert_msg(mv_str_eq(mv_buf_view(&buf), expected->text), "line %d: wrote\n%s\nexpected\n%.*s",
-                line, buf.ptr, (int)expected->text.len, expected->text.ptr);
+  ck_assert_msg(mv_str_eq(mv_buf_view(&buf), expected->text), "%s: wrote\n%s\nexpected\n%.*s",
+                where, buf.ptr, (int)expected->text.len, expected->text.ptr);
   mv_buf_free(&buf);
 }
 
-static void check_text(const mv_json *row, int line) {
+static void check_text(const mv_json *row, const char *where) {
   mv_json_doc doc = {0};
   mv_error err = {0};
   mv_str text = mv_json_get(row, "text")->text;
   mv_status status = mv_json_parse(&doc, text, &err);
   if (mv_json_get(row, "error")) {
-    ck_assert_msg(status == MV_ERR_FORMAT, "line %d: accepted", line);
-    ck_assert_msg(strstr(err.msg, "byte") != NULL, "line %d: no offset in '%s'", line, err.msg);
+    ck_assert_msg(status == MV_ERR_FORMAT, "%s: accepted", where);
+    ck_assert_msg(strstr(err.msg, "byte") != NULL, "%s: no offset in '%s'", where, err.msg);
     ck_assert_ptr_null(doc.root);
     return;
   }
-  ck_assert_msg(status == MV_OK, "line %d: %s", line, err.msg);
-  assert_written(doc.root, (mv_json_writer){0}, mv_json_get(row, "default"), line);
-  assert_written(doc.root, (mv_json_writer){.compact = 1}, mv_json_get(row, "compact"), line);
-  assert_written(doc.root, (mv_json_writer){.indent = 2}, mv_json_get(row, "indent2"), line);
-  assert_written(doc.root, (mv_json_writer){.utf8 = 1}, mv_json_get(row, "utf8"), line);
+  ck_assert_msg(status == MV_OK, "%s: %s", where, err.msg);
+  assert_written(doc.root, (mv_json_writer){0}, mv_json_get(row, "default"), where);
+  assert_written(doc.root, (mv_json_writer){.compact = 1}, mv_json_get(row, "compact"), where);
+  assert_written(doc.root, (mv_json_writer){.indent = 2}, mv_json_get(row, "indent2"), where);
+  assert_written(doc.root, (mv_json_writer){.utf8 = 1}, mv_json_get(row, "utf8"), where);
   mv_json_doc_free(&doc);
 }
 
 START_TEST(reads_and_writes_as_python) {
-  ck_assert_int_gt(each_row("tests/data/json/texts.jsonl", check_text), 150);
+  ck_assert_int_gt(jsonl_each("tests/data/json/texts.jsonl", check_text), 150);
 }
 END_TEST
 
-static void check_float(const mv_json *row, int line) {
+static void check_float(const mv_json *row, const char *where) {
   char hex[17] = {0}, repr[MV_PYFLOAT_BYTES];
   memcpy(hex, mv_json_get(row, "bits")->text.ptr, 16);
   uint64_t bits = strtoull(hex, NULL, 16);
@@ -76,18 +53,18 @@ static void check_float(const mv_json *row, int line) {
   memcpy(&x, &bits, sizeof x);
   size_t n = mv_pyfloat_repr(x, repr);
   mv_str wanted = mv_json_get(row, "repr")->text, got = {repr, n};
-  ck_assert_msg(mv_str_eq(got, wanted) && strlen(repr) == n, "line %d: repr %s, expected %.*s",
-                line, repr, (int)wanted.len, wanted.ptr);
+  ck_assert_msg(mv_str_eq(got, wanted) && strlen(repr) == n, "%s: repr %s, expected %.*s", where,
+                repr, (int)wanted.len, wanted.ptr);
   const mv_json *fixed = mv_json_get(row, "fixed3");
   if (!mv_json_is(fixed, MV_JSON_STRING)) return;
   mv_buf buf = {0};
   mv_pyfloat_fixed3(&buf, x);
-  ck_assert_msg(mv_str_eq(mv_buf_view(&buf), fixed->text), "line %d: .3f %s", line, buf.ptr);
+  ck_assert_msg(mv_str_eq(mv_buf_view(&buf), fixed->text), "%s: .3f %s", where, buf.ptr);
   mv_buf_free(&buf);
 }
 
 START_TEST(prints_the_shortest_float_that_reads_back) {
-  ck_assert_int_gt(each_row("tests/data/json/floats.jsonl", check_float), 1000);
+  ck_assert_int_gt(jsonl_each("tests/data/json/floats.jsonl", check_float), 1000);
 }
 END_TEST
 

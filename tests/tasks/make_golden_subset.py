@@ -1,0 +1,39 @@
+"""Picks the rows of the full golden files that are kept in tests/data/tasks.
+
+    python3 tests/tasks/make_golden_subset.py ../shared/golden ../shared/medvision tests/data/tasks
+
+The full files were made by running the original (medvision-bm 1.2.1); rows are copied unchanged.
+"""
+import collections
+import json
+import sys
+
+golden, contract, out = sys.argv[1:]
+
+
+def pick(name, keep, source=None):
+    with open(source or f"{golden}/{name}.jsonl", encoding="utf-8") as f, open(f"{out}/{name}.jsonl", "w", encoding="utf-8") as g:
+        for line in f:
+            if keep(json.loads(line), line):
+                g.write(line)
+
+
+def first(n, *keys):
+    """Keeps the first n rows of each combination of the named fields."""
+    seen = collections.Counter()
+
+    def keep(row, line):
+        kind = tuple(str(row.get(k)) for k in keys)
+        seen[kind] += 1
+        return seen[kind] <= n
+    return keep
+
+
+pick("parse", lambda row, line: len(row["text"]) < 2000)
+prompts = first(2, "stack", "variant", "metric_type", "error")
+pick("prompts", lambda row, line: prompts(row, line) or not row.get("image_description"))
+pick("pixel_size", lambda row, line: int(row["id"][-5:]) % 9 == 0)
+pick("cot_targets", first(2, "variant"))
+pick("geometry", first(20, "kind"))
+pick("sample_metrics", first(12, "category", "task_type"))
+pick("cases", lambda row, line: bool(row.get("image_size")), f"{contract}/cases.jsonl")
