@@ -1,0 +1,259 @@
+#include "runtime/forward.h"
+
+#include <assert.h>
+#include <string.h>
+
+static size_t at_least_one(int n) { return n > 0 ? (size_t)n : 1; }
+
+static int qkv_width(const mv_stack *s) { return (s->n_head + 2 * s->n_kv) * s->d_head; }
+
+static int mlp_rows(int max_rows) { return max_rows < MV_MLP_ROWS ? max_rows : MV_MLP_ROWS; }
+
+/* ---- working memory ---- */
+
+typedef struct buffer_sizes {
+  size_t x, h, qkv, att, gate_up, ff, rope, position, index;
+} buffer_sizes;
+
+static buffer_sizes sizes_of(const mv_stack *s, mv_dtype dtype, int max_rows) {
+  size_t n = at_least_one(max_rows), n_mlp = at_least_one(mlp_rows(max_rows));
+  size_t e = mv_dtype_bytes(dtype);
+  buffer_sizes b = {
+      .x = n * (size_t)s->d_model * e,
+      .h = n * (size_t)s->d_model * e,
+      .qkv = n * (size_t)qkv_width(s) * e,
+      .att = n * (size_t)(s->n_head * s->d_head) * e,
+      .gate_up = n_mlp * 2 * (size_t)s->d_ff * e,
+      .ff = n_mlp * (size_t)s->d_ff * e,
+      .rope = n * (size_t)s->d_head * sizeof(float),
+      .position = 3 * n * sizeof(int32_t),
+      .index = n * sizeof(int32_t),
+  };
+  return b;
+}
+
+size_t mv_activations_bytes(const mv_stack *stack, mv_dtype dtype, int max_rows) {
+  buffer_sizes b = sizes_of(stack, dtype, max_rows);
+  return b.x + b.h + b.qkv + b.att + b.gate_up + b.ff + b.rope + b.position + b.index;
+}
+
+mv_status mv_activations_init(mv_activations *act, mv_model *model, const mv_stack *stack,
+                              int max_rows, mv_error *err) {
+  memset(act, 0, sizeof *act);
+  buffer_sizes b = sizes_of(stack, model->dtype, max_rows);
+  mv_device *dev = &model->device;
+  const mv_ops *ops = model->ops;
+  act->max_rows = max_rows;
+  act->x = ops->alloc(dev, b.x);
+  act->h = ops->alloc(dev, b.h);
+  act->qkv = ops->alloc(dev, b.qkv);
+  act->att = ops->alloc(dev, b.att);
+  act->gate_up = ops->alloc(dev, b.gate_up);
+  act->ff = ops->alloc(dev, b.ff);
+  act->rope = ops->alloc(dev, b.rope);
+  act->position = ops->alloc(dev, b.position);
+  act->index = ops->alloc(dev, b.index);
+  return mv_device_status(dev, err);
+}
+
+void mv_activations_free(mv_activations *act, mv_model *model) {
+  void *all[] = {act->x,  act->h,    act->qkv,      act->att,  act->gate_up,
+                 act->ff, act->rope, act->position, act->index};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) model->ops->free(&model->device, all[i]);
+  memset(act, 0, sizeof *act);
+}
+
+/* ---- one layer of either stack ---- */
+
+/* What a pass over a stack works on. */
+typedef struct pass {
+  mv_model *model;
+  const mv_stack *stack;
+  mv_activations *act;
+  int n_row;
+  const mv_tap *tap;
+} pass;
+
+static void tap_stage(const pass *p, const char *name, int layer, const void *rows, int n_row,
+                      int d) {
+  if (p->tap && p->tap->on_stage)
+    p->tap->on_stage(p->tap->user, name, layer, rows, p->model->dtype, n_row, d);
+}
+
+static void linear(const pass *p, const mv_linear *w, int n_row, const void *x, void *y,
+                   int accumulate) {
+  mv_linear_dims dims = {n_row, w->n_in, w->n_out, p->model->dtype, p->model->dtype, accumulate};
+  p->model->ops->linear(&p->model->device, &dims, w, x, y);
+}
+
+static void rmsnorm(const pass *p, int n_row, const void *x, const float *w, void *y) {
+  mv_rmsnorm_dims dims = {n_row, p->stack->d_model, p->model->dtype, p->stack->eps};
+  p->model->ops->rmsnorm(&p->model->device, &dims, x, w, y);
+}
+
+static void rope_tables(const pass *p, const int32_t *host_position) {
+  const mv_stack *s = p->stack;
+  mv_rope_table_dims dims = {p->n_row, s->d_head / 2};
+  p->model->ops->upload(&p->model->device, p->act->position, host_position,
+                        3 * (size_t)p->n_row * sizeof *host_position);
+  p->model->ops->rope_table(&p->model->device, &dims, p->act->position, s->inv_freq, s->axis,
+                            p->act->rope);
+}
+
+static char *column(const pass *p, void *rows, int col) {
+  return (char *)rows + (size_t)col * mv_dtype_bytes(p->model->dtype);
+}
+
+/* x -> rotated queries, rotated keys and values in act->qkv. */
+static void project_qkv(const pass *p, const mv_layer *layer) {
+  const mv_stack *s = p->stack;
+  rmsnorm(p, p->n_row, p->act->x, layer->norm1, p->act->h);
+  linear(p, &layer->qkv, p->n_row, p->act->h, p->act->qkv, 0);
+  mv_rope_dims dims = {p->n_row, s->n_head + s->n_kv, s->d_head, qkv_width(s), p->model->dtype};
+  p->model->ops->rope(&p->model->device, &dims, p->act->rope, p->act->qkv); /* q and k adjoin */
+}
+
+static mv_attention_dims attention_dims(const pass *p) {
+  const mv_stack *s = p->stack;
+  mv_attention_dims dims = {p->n_row,     s->n_head,    s->n_kv,
+                            s->d_head,    qkv_width(s), qkv_width(s),
+                            s->n_head * s->d_head, p->model->dtype};
+  return dims;
+}
+
+static void *keys(const pass *p) {
+  return column(p, p->act->qkv, p->stack->n_head * p->stack->d_head);
+}
+
+static void *values(const pass *p) {
+  return column(p, p->act->qkv, (p->stack->n_head + p->stack->n_kv) * p->stack->d_head);
+}
+
+/* The MLP in slices of rows, so that its wide buffers stay small. */
+static void mlp(const pass *p, const mv_layer *layer) {
+  const mv_stack *s = p->stack;
+  rmsnorm(p, p->n_row, p->act->x, layer->norm2, p->act->h);
+  size_t row_bytes = (size_t)s->d_model * mv_dtype_bytes(p->model->dtype);
+  for (int row = 0; row < p->n_row; row += MV_MLP_ROWS) {
+    int n = mlp_rows(p->n_row - row);
+    mv_activation_dims dims = {n, s->d_ff, p->model->dtype};
+    linear(p, &layer->gate_up, n, (char *)p->act->h + (size_t)row * row_bytes, p->act->gate_up, 0);
+    p->model->ops->swiglu(&p->model->device, &dims, p->act->gate_up, p->act->ff);
+    linear(p, &layer->down, n, p->act->ff, (char *)p->act->x + (size_t)row * row_bytes, 1);
+  }
+}
+
+static void finish_layer(const pass *p, int i, const char *name) {
+  const mv_layer *layer = &p->stack->layers[i];
+  linear(p, &layer->o, p->n_row, p->act->att, p->act->x, 1);
+  mlp(p, layer);
+  tap_stage(p, name, i, p->act->x, p->n_row, p->stack->d_model);
+  if (p->tap && p->tap->on_layer) p->tap->on_layer(p->tap->user, i + 1, p->stack->n_layer);
+}
+
+/* ---- vision tower ---- */
+
+/* Patches into window order and through the patch embedding; positions likewise. */
+static void embed_patches(const pass *p, const mv_window_plan *plan, const float *patches) {
+  mv_model *m = p->model;
+  int n = plan->n_patch, group = n / plan->n_group, d_patch = m->patch_embed.n_in;
+  int32_t *order = mv_alloc((size_t)n * 4 * sizeof *order);
+  float *raw = m->ops->alloc(&m->device, (size_t)n * (size_t)d_patch * sizeof *raw);
+  void *rows = m->ops->alloc(&m->device,
+                             (size_t)n * (size_t)d_patch * mv_dtype_bytes(m->dtype));
+  if (!order) mv_fail(&m->device.error, MV_ERR_MEMORY, "no memory for the order of patches");
+  if (order && raw && rows) {
+    int32_t *position = order + n;
+    for (int i = 0; i < n; i++) {
+      order[i] = plan->index[i / group] * group + i % group;
+      position[i] = 0;
+      position[n + i] = plan->position[2 * order[i]];
+      position[2 * n + i] = plan->position[2 * order[i] + 1];
+    }
+    mv_gather_dims dims = {n, d_patch, MV_DTYPE_F32, m->dtype};
+    m->ops->upload(&m->device, raw, patches, (size_t)n * (size_t)d_patch * sizeof *raw);
+    m->ops->upload(&m->device, p->act->index, order, (size_t)n * sizeof *order);
+    m->ops->gather_rows(&m->device, &dims, p->act->index, raw, rows);
+    linear(p, &m->patch_embed, n, rows, p->act->x, 0);
+    rope_tables(p, position);
+  }
+  m->ops->free(&m->device, rows);
+  m->ops->free(&m->device, raw);
+  mv_free(order);
+}
+
+/* Four patch rows become one decoder row, back in raster order. */
+static void merge(const pass *p, const mv_window_plan *plan, void *out) {
+  mv_model *m = p->model;
+  int n = plan->n_group, d = m->decoder.d_model;
+  /* qkv is free now and wide enough for [n_group, 4 d]: it has 3 d columns and 4 times the rows. */
+  void *hidden = p->act->qkv;
+  rmsnorm(p, p->n_row, p->act->x, m->merger_norm, p->act->h);
+  linear(p, &m->merger_fc1, n, p->act->h, hidden, 0);
+  mv_activation_dims gelu = {n, m->merger_fc1.n_out, m->dtype};
+  m->ops->gelu(&m->device, &gelu, hidden);
+  void *merged = m->ops->alloc(&m->device, (size_t)n * (size_t)d * mv_dtype_bytes(m->dtype));
+  if (!merged) return;
+  linear(p, &m->merger_fc2, n, hidden, merged, 0);
+  mv_gather_dims dims = {n, d, m->dtype, m->dtype};
+  m->ops->upload(&m->device, p->act->index, plan->inverse, (size_t)n * sizeof *plan->inverse);
+  m->ops->gather_rows(&m->device, &dims, p->act->index, merged, out);
+  m->ops->free(&m->device, merged);
+}
+
+void mv_vision_forward(mv_model *model, mv_activations *act, const mv_window_plan *plan,
+                       const float *patches, void *out, const mv_tap *tap) {
+  assert(plan->n_patch <= act->max_rows);
+  pass p = {model, &model->vision, act, plan->n_patch, tap};
+  embed_patches(&p, plan, patches);
+  tap_stage(&p, "vision.patch_embed", -1, act->x, p.n_row, model->vision.d_model);
+  mv_attention_dims dims = attention_dims(&p);
+  for (int i = 0; i < model->vision.n_layer; i++) {
+    int full = model->full_attention[i];
+    project_qkv(&p, &model->vision.layers[i]);
+    model->ops->window_attention(&model->device, &dims, full ? plan->cu_full : plan->cu_window,
+                                 full ? plan->n_full : plan->n_window, act->qkv, keys(&p),
+                                 values(&p), act->att);
+    finish_layer(&p, i, "vision.block");
+  }
+  merge(&p, plan, out);
+  tap_stage(&p, "vision.merged", -1, out, plan->n_group, model->decoder.d_model);
+}
+
+/* ---- decoder ---- */
+
+static void head(const pass *p, const mv_batch *batch, float *logits) {
+  mv_model *m = p->model;
+  mv_gather_dims gather = {batch->n_want, m->decoder.d_model, m->dtype, m->dtype};
+  m->ops->upload(&m->device, p->act->index, batch->want,
+                 (size_t)batch->n_want * sizeof *batch->want);
+  m->ops->gather_rows(&m->device, &gather, p->act->index, p->act->x, p->act->h);
+  rmsnorm(p, batch->n_want, p->act->h, m->final_norm, p->act->h);
+  tap_stage(p, "decoder.norm", -1, p->act->h, batch->n_want, m->decoder.d_model);
+  mv_linear_dims dims = {batch->n_want,  m->head.n_in, m->head.n_out,
+                         m->dtype, MV_DTYPE_F32, 0};
+  m->ops->linear(&m->device, &dims, &m->head, p->act->h, logits);
+}
+
+void mv_decoder_forward(mv_model *model, mv_activations *act, const mv_batch *batch, void *cache,
+                        size_t cache_stride, float *logits, const mv_tap *tap) {
+  assert(batch->n_row <= act->max_rows && batch->n_want <= batch->n_row);
+  pass p = {model, &model->decoder, act, batch->n_row, tap};
+  mv_gather_dims embed = {batch->n_row, model->decoder.d_model, model->embed_dtype, model->dtype};
+  model->ops->upload(&model->device, act->index, batch->ids,
+                     (size_t)batch->n_row * sizeof *batch->ids);
+  model->ops->embed(&model->device, &embed, act->index, model->embed, batch->image_rows, act->x);
+  tap_stage(&p, "embed", -1, act->x, batch->n_row, model->decoder.d_model);
+  rope_tables(&p, batch->position);
+  mv_attention_dims dims = attention_dims(&p);
+  for (int i = 0; i < model->decoder.n_layer; i++) {
+    void *layer_cache = (char *)cache + (size_t)i * cache_stride;
+    project_qkv(&p, &model->decoder.layers[i]);
+    model->ops->kv_write(&model->device, &dims, batch->seqs, batch->n_seq, keys(&p), values(&p),
+                         layer_cache);
+    model->ops->attention(&model->device, &dims, batch->seqs, batch->n_seq, act->qkv, layer_cache,
+                          act->att);
+    finish_layer(&p, i, "decoder.layer");
+  }
+  if (batch->n_want) head(&p, batch, logits);
+}

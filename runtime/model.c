@@ -1,0 +1,315 @@
+#include "runtime/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_D_HEAD 256
+
+/* Loading state: conversions go to the model's arena; the first failure stays in err. */
+typedef struct loader {
+  mv_model *model;
+  const mv_checkpoint *ckpt;
+  mv_error *err;
+  mv_status status;
+} loader;
+
+static void *take(loader *ld, size_t n_bytes) {
+  void *ptr = ld->status == MV_OK ? mv_arena_alloc(&ld->model->arena, n_bytes) : NULL;
+  if (!ptr && ld->status == MV_OK)
+    ld->status = mv_fail(ld->err, MV_ERR_MEMORY, "%s: no memory for %zu bytes of weights",
+                         mv_checkpoint_path(ld->ckpt), n_bytes);
+  return ptr;
+}
+
+static float element(const mv_weight *w, size_t i) {
+  const char *at = (const char *)w->data + i * mv_dtype_bytes(w->dtype);
+  if (w->dtype == MV_DTYPE_F32) {
+    float x;
+    memcpy(&x, at, sizeof x);
+    return x;
+  }
+  uint16_t h;
+  memcpy(&h, at, sizeof h);
+  return w->dtype == MV_DTYPE_BF16 ? mv_bf16_to_f32(h) : mv_f16_to_f32(h);
+}
+
+/* A vector as f32; in bf16 mode it holds what bf16 storage would. */
+static void widen_into(const loader *ld, const mv_weight *w, float *out) {
+  size_t n = (size_t)(w->rows * w->cols);
+  for (size_t i = 0; i < n; i++) {
+    float x = element(w, i);
+    out[i] = ld->model->dtype == MV_DTYPE_BF16 ? mv_bf16_to_f32(mv_f32_to_bf16(x)) : x;
+  }
+}
+
+static const float *load_vector(loader *ld, mv_weight_id id, int layer) {
+  const mv_weight *w = mv_checkpoint_get(ld->ckpt, id, layer);
+  float *out = take(ld, (size_t)(w->rows * w->cols) * sizeof *out);
+  if (out) widen_into(ld, w, out);
+  return out;
+}
+
+/* The number format a matrix is used in: bf16 products need bf16; f32 products take either, so
+ * bf16 stays as it is. */
+static mv_dtype matrix_dtype(const loader *ld, const mv_weight *w) {
+  if (ld->model->dtype == MV_DTYPE_BF16) return MV_DTYPE_BF16;
+  return w->dtype == MV_DTYPE_F16 ? MV_DTYPE_F32 : w->dtype;
+}
+
+static const void *load_matrix(loader *ld, const mv_weight *w, mv_dtype dtype) {
+  if (w->dtype == dtype && w->aligned) return w->data;
+  size_t n = (size_t)w->rows * (size_t)w->cols;
+  void *out = take(ld, n * mv_dtype_bytes(dtype));
+  if (!out) return NULL;
+  for (size_t i = 0; i < n; i++) {
+    float x = element(w, i);
+    if (dtype == MV_DTYPE_F32)
+      ((float *)out)[i] = x;
+    else
+      ((uint16_t *)out)[i] = mv_f32_to_bf16(x);
+  }
+  return out;
+}
+
+/* Which tensors a product is stacked from: n_part weights, and as many biases or none. */
+typedef struct stacked {
+  int n_part;
+  mv_weight_id weight[MV_LINEAR_PARTS];
+  int has_bias;
+  mv_weight_id bias[MV_LINEAR_PARTS];
+} stacked;
+
+static void load_bias(loader *ld, const stacked *s, int layer, mv_linear *out) {
+  float *bias = take(ld, (size_t)out->n_out * sizeof *bias);
+  if (!bias) return;
+  out->bias = bias;
+  for (int i = 0; i < s->n_part; i++) {
+    const mv_weight *b = mv_checkpoint_get(ld->ckpt, s->bias[i], layer);
+    widen_into(ld, b, bias);
+    bias += b->rows * b->cols;
+  }
+}
+
+static mv_linear load_linear(loader *ld, const stacked *s, int layer) {
+  mv_linear out = {.n_part = s->n_part};
+  out.dtype = matrix_dtype(ld, mv_checkpoint_get(ld->ckpt, s->weight[0], layer));
+  for (int i = 1; i < s->n_part; i++) /* parts of one product share a format */
+    if (matrix_dtype(ld, mv_checkpoint_get(ld->ckpt, s->weight[i], layer)) != out.dtype)
+      out.dtype = MV_DTYPE_F32;
+  for (int i = 0; i < s->n_part; i++) {
+    const mv_weight *w = mv_checkpoint_get(ld->ckpt, s->weight[i], layer);
+    out.n_in = (int)w->cols;
+    out.n_out += (int)w->rows;
+    out.part[i].n_row = (int)w->rows;
+    out.part[i].w = load_matrix(ld, w, out.dtype);
+  }
+  if (s->has_bias) load_bias(ld, s, layer, &out);
+  return out;
+}
+
+static void load_decoder_layer(loader *ld, int i, mv_layer *layer) {
+  static const stacked qkv = {3, {MV_W_LAYER_Q, MV_W_LAYER_K, MV_W_LAYER_V}, 1,
+                              {MV_W_LAYER_Q_BIAS, MV_W_LAYER_K_BIAS, MV_W_LAYER_V_BIAS}};
+  static const stacked o = {1, {MV_W_LAYER_O}, 0, {0}};
+  static const stacked gate_up = {2, {MV_W_LAYER_GATE, MV_W_LAYER_UP}, 0, {0}};
+  static const stacked down = {1, {MV_W_LAYER_DOWN}, 0, {0}};
+  layer->norm1 = load_vector(ld, MV_W_LAYER_NORM1, i);
+  layer->qkv = load_linear(ld, &qkv, i);
+  layer->o = load_linear(ld, &o, i);
+  layer->norm2 = load_vector(ld, MV_W_LAYER_NORM2, i);
+  layer->gate_up = load_linear(ld, &gate_up, i);
+  layer->down = load_linear(ld, &down, i);
+}
+
+static void load_vision_block(loader *ld, int i, mv_layer *layer) {
+  static const stacked qkv = {1, {MV_W_BLOCK_QKV}, 1, {MV_W_BLOCK_QKV_BIAS}};
+  static const stacked o = {1, {MV_W_BLOCK_PROJ}, 1, {MV_W_BLOCK_PROJ_BIAS}};
+  static const stacked gate_up = {2, {MV_W_BLOCK_GATE, MV_W_BLOCK_UP}, 1,
+                                  {MV_W_BLOCK_GATE_BIAS, MV_W_BLOCK_UP_BIAS}};
+  static const stacked down = {1, {MV_W_BLOCK_DOWN}, 1, {MV_W_BLOCK_DOWN_BIAS}};
+  layer->norm1 = load_vector(ld, MV_W_BLOCK_NORM1, i);
+  layer->qkv = load_linear(ld, &qkv, i);
+  layer->o = load_linear(ld, &o, i);
+  layer->norm2 = load_vector(ld, MV_W_BLOCK_NORM2, i);
+  layer->gate_up = load_linear(ld, &gate_up, i);
+  layer->down = load_linear(ld, &down, i);
+}
+
+/* theta^(-2i/dim), rounded as the reference rounds it. */
+static float inverse_frequency(double theta, int i, int dim) {
+  return 1.0f / powf((float)theta, (float)(2 * i) / (float)dim);
+}
+
+/* M-RoPE: frequency i turns with the axis whose section it falls into. */
+static void load_decoder_rope(loader *ld, const mv_text_config *text) {
+  int n = text->head_dim / 2, section_end = 0, a = 0;
+  float *inv_freq = take(ld, (size_t)n * sizeof *inv_freq);
+  uint8_t *axis = take(ld, (size_t)n);
+  for (int i = 0; inv_freq && axis && i < n; i++) {
+    if (i == 0) section_end = text->mrope_section[0];
+    while (i >= section_end && a < 2) section_end += text->mrope_section[++a];
+    inv_freq[i] = inverse_frequency(text->rope_theta, i, text->head_dim);
+    axis[i] = (uint8_t)a;
+  }
+  ld->model->decoder.inv_freq = inv_freq;
+  ld->model->decoder.axis = axis;
+}
+
+/* 2-D rope: the first half of the frequencies turns with the row, the second with the column. */
+static void load_vision_rope(loader *ld, const mv_vision_config *vision) {
+  int n = vision->head_dim / 2;
+  float *inv_freq = take(ld, (size_t)n * sizeof *inv_freq);
+  uint8_t *axis = take(ld, (size_t)n);
+  for (int i = 0; inv_freq && axis && i < n; i++) {
+    inv_freq[i] = inverse_frequency(vision->rope_theta, i % (n / 2), n);
+    axis[i] = i < n / 2 ? 1 : 2;
+  }
+  ld->model->vision.inv_freq = inv_freq;
+  ld->model->vision.axis = axis;
+}
+
+static void load_decoder(loader *ld, const mv_text_config *text) {
+  mv_stack *s = &ld->model->decoder;
+  s->n_layer = text->n_layer;
+  s->d_model = text->d_model;
+  s->d_ff = text->d_ff;
+  s->n_head = text->n_head;
+  s->n_kv = text->n_kv;
+  s->d_head = text->head_dim;
+  s->eps = (float)text->rms_eps;
+  load_decoder_rope(ld, text);
+  s->layers = take(ld, (size_t)s->n_layer * sizeof *s->layers);
+  for (int i = 0; s->layers && i < s->n_layer; i++) load_decoder_layer(ld, i, &s->layers[i]);
+}
+
+static void load_vision(loader *ld, const mv_vision_config *vision) {
+  mv_stack *s = &ld->model->vision;
+  s->n_layer = vision->depth;
+  s->d_model = vision->d_model;
+  s->d_ff = vision->d_ff;
+  s->n_head = s->n_kv = vision->n_head;
+  s->d_head = vision->head_dim;
+  s->eps = (float)vision->rms_eps;
+  load_vision_rope(ld, vision);
+  s->layers = take(ld, (size_t)s->n_layer * sizeof *s->layers);
+  for (int i = 0; s->layers && i < s->n_layer; i++) load_vision_block(ld, i, &s->layers[i]);
+}
+
+static mv_status load_weights(mv_model *model, mv_error *err) {
+  static const stacked patch = {1, {MV_W_PATCH_EMBED}, 0, {0}};
+  static const stacked fc1 = {1, {MV_W_MERGER_FC1}, 1, {MV_W_MERGER_FC1_BIAS}};
+  static const stacked fc2 = {1, {MV_W_MERGER_FC2}, 1, {MV_W_MERGER_FC2_BIAS}};
+  static const stacked head = {1, {MV_W_HEAD}, 0, {0}};
+  loader ld = {model, model->checkpoint, err, MV_OK};
+  const mv_config *config = mv_checkpoint_config(model->checkpoint);
+  model->patch_embed = load_linear(&ld, &patch, 0);
+  load_vision(&ld, &config->vision);
+  model->full_attention = config->vision.full_attention;
+  model->merger_norm = load_vector(&ld, MV_W_MERGER_NORM, 0);
+  model->merger_fc1 = load_linear(&ld, &fc1, 0);
+  model->merger_fc2 = load_linear(&ld, &fc2, 0);
+  const mv_weight *embed = mv_checkpoint_get(model->checkpoint, MV_W_EMBED, 0);
+  model->embed_dtype = matrix_dtype(&ld, embed);
+  model->embed = load_matrix(&ld, embed, model->embed_dtype);
+  load_decoder(&ld, &config->text);
+  model->final_norm = load_vector(&ld, MV_W_FINAL_NORM, 0);
+  if (mv_checkpoint_head_is_tied(model->checkpoint))
+    model->head = (mv_linear){.n_in = config->text.d_model, .n_out = config->text.vocab_size,
+                              .n_part = 1, .part = {{model->embed, config->text.vocab_size}},
+                              .dtype = model->embed_dtype};
+  else
+    model->head = load_linear(&ld, &head, 0);
+  return ld.status;
+}
+
+static mv_status check_head(const char *what, int n_head, int n_kv, int d_head, mv_error *err) {
+  if (d_head % 16 != 0 || d_head > MAX_D_HEAD)
+    return mv_fail(err, MV_ERR_UNSUPPORTED,
+                   "%s head dimension %d: this engine takes multiples of 16 up to %d", what, d_head,
+                   MAX_D_HEAD);
+  if (n_head / n_kv > 32)
+    return mv_fail(err, MV_ERR_UNSUPPORTED,
+                   "%s: %d query heads share a key head; this engine takes up to 32", what,
+                   n_head / n_kv);
+  return MV_OK;
+}
+
+/* What the kernels cannot take is refused by name, before anything is loaded. */
+static mv_status check_limits(const mv_model *model, mv_error *err) {
+  const mv_config *config = mv_checkpoint_config(model->checkpoint);
+  const mv_vision_config *v = &config->vision;
+  const mv_preprocessor *pp = &model->preprocessor;
+  MV_TRY(check_head("decoder", config->text.n_head, config->text.n_kv, config->text.head_dim, err));
+  MV_TRY(check_head("vision", v->n_head, v->n_head, v->head_dim, err));
+  if (pp->patch != v->patch_size || pp->temporal != v->temporal_size || pp->merge != v->merge_size)
+    return mv_fail(err, MV_ERR_FORMAT,
+                   "preprocessor_config.json has patch %d, temporal %d, merge %d but config.json "
+                   "has %d, %d, %d (are the files from one checkpoint?)",
+                   pp->patch, pp->temporal, pp->merge, v->patch_size, v->temporal_size,
+                   v->merge_size);
+  return MV_OK;
+}
+
+static mv_status open_device(mv_model *model, const mv_model_options *options, mv_error *err) {
+  const char *name = options->device ? options->device : "auto";
+  if (strcmp(name, "auto") == 0 || strcmp(name, "cpu") == 0) {
+    model->ops = &mv_ops_cpu;
+    return mv_device_open_cpu(&model->device, options->n_thread, NULL, err);
+  }
+  if (strncmp(name, "cuda", 4) == 0)
+    return mv_fail(err, MV_ERR_UNSUPPORTED,
+                   "device %s: this build has no CUDA backend (use --device cpu)", name);
+  return mv_fail(err, MV_ERR_USAGE, "device %s: expected auto, cpu or cuda[:N]", name);
+}
+
+static void choose_precision(mv_model *model, mv_precision wanted) {
+  model->precision = wanted != MV_PRECISION_AUTO  ? wanted
+                     : model->device.has_bf16     ? MV_PRECISION_BF16
+                                                  : MV_PRECISION_FP32;
+  model->dtype = model->precision == MV_PRECISION_BF16 ? MV_DTYPE_BF16 : MV_DTYPE_F32;
+}
+
+static mv_status open_parts(mv_model *model, const mv_model_options *options, mv_error *err) {
+  MV_TRY(open_device(model, options, err));
+  choose_precision(model, options->precision);
+  MV_TRY(mv_checkpoint_open(&model->checkpoint, options->dir, err));
+  MV_TRY(mv_preprocessor_load(options->dir, &model->preprocessor, err));
+  MV_TRY(check_limits(model, err));
+  MV_TRY(mv_tokenizer_open(&model->tokenizer, options->dir, err));
+  if (options->on_progress) options->on_progress(options->user, "load", 0, 1);
+  MV_TRY(load_weights(model, err));
+  if (options->on_progress) options->on_progress(options->user, "load", 1, 1);
+  return MV_OK;
+}
+
+mv_status mv_model_open(mv_model **out, const mv_model_options *options, mv_error *err) {
+  *out = NULL;
+  if (!options->dir) return mv_fail(err, MV_ERR_USAGE, "no checkpoint directory given");
+  mv_model *model = mv_calloc(1, sizeof *model);
+  if (!model) return mv_fail(err, MV_ERR_MEMORY, "%s: out of memory", options->dir);
+  mv_status status = open_parts(model, options, err);
+  if (status != MV_OK) {
+    mv_model_close(model);
+    return status;
+  }
+  *out = model;
+  return MV_OK;
+}
+
+void mv_model_close(mv_model *model) {
+  if (!model) return;
+  mv_device_close_cpu(&model->device);
+  mv_tokenizer_close(model->tokenizer);
+  mv_checkpoint_close(model->checkpoint);
+  mv_arena_reset(&model->arena);
+  mv_free(model);
+}
+
+const mv_tokenizer *mv_model_tokenizer(const mv_model *model) { return model->tokenizer; }
+const mv_preprocessor *mv_model_preprocessor(const mv_model *model) {
+  return &model->preprocessor;
+}
+const mv_checkpoint *mv_model_checkpoint(const mv_model *model) { return model->checkpoint; }
+const char *mv_model_device_name(const mv_model *model) { return model->device.name; }
+mv_precision mv_model_precision(const mv_model *model) { return model->precision; }
