@@ -409,13 +409,30 @@ mv_status mv_cli_require(const mv_cli_args *args, mv_cli_id id, mv_error *err) {
   return MV_OK;
 }
 
+/* With --jsonl the lines say what is asked: an option that would be ignored is refused. */
+static mv_status check_jsonl(const mv_cli_args *args, mv_error *err) {
+  static const char *const single[] = {"reshape", "image-size", "overlay", "out", "dump"};
+  const char *command = mv_cli_commands[args->command].name;
+  if (args->operands.n > 0)
+    return mv_fail(err, MV_ERR_USAGE, "%s: --jsonl reads standard input, so '%s' has no place",
+                   command, args->operands.v[0]);
+  for (int i = 0; i < mv_cli_n_option; i++) {
+    const mv_cli_option *option = &mv_cli_options[i];
+    int refused = option->group == MV_CLI_GROUP_QUESTION;
+    for (size_t j = 0; j < sizeof single / sizeof *single; j++)
+      refused |= !strcmp(option->name, single[j]);
+    if (refused && (args->given >> i & 1u))
+      return mv_fail(err, MV_ERR_USAGE, "%s: --%s has no place beside --jsonl (%s)", command,
+                     option->name,
+                     option->group == MV_CLI_GROUP_OUTPUT ? "results are lines"
+                                                          : "the lines say what is asked");
+  }
+  return MV_OK;
+}
+
 static mv_status check_operands(const mv_cli_args *args, mv_error *err) {
   const mv_cli_command *command = &mv_cli_commands[args->command];
   int n = args->operands.n;
-  if (args->jsonl && n > 0)
-    return mv_fail(err, MV_ERR_USAGE, "%s: --jsonl reads standard input, so '%s' has no place",
-                   command->name, args->operands.v[0]);
-  if (args->jsonl) return MV_OK;
   if (n > command->max_operand)
     return mv_fail(err, MV_ERR_USAGE, "%s: unexpected argument '%s' (see 'medvision %s --help')",
                    command->name, args->operands.v[command->max_operand], command->name);
@@ -465,8 +482,9 @@ mv_status mv_cli_parse(int argc, char **argv, mv_cli_args *args, mv_error *err) 
     MV_TRY(parse_words(args, argc, argv, 2, err));
   }
   if (args->help || args->version) return MV_OK;
+  if (args->jsonl) return check_jsonl(args, err);
   MV_TRY(check_operands(args, err));
-  return args->jsonl ? MV_OK : mv_cli_require(args, args->command, err);
+  return mv_cli_require(args, args->command, err);
 }
 
 void mv_cli_args_free(mv_cli_args *args) { mv_arena_reset(&args->arena); }

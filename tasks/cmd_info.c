@@ -15,6 +15,7 @@ typedef struct checkpoint_info {
   mv_preprocessor preprocessor;
   mv_part_total parts[MV_PART_N], total;
   int64_t kv_token_bytes; /* keys and values of one token, bf16 */
+  int64_t kv_bytes;       /* of the batch and context that --plan is about */
 } checkpoint_info;
 
 static mv_status open_all(checkpoint_info *info, mv_error *err) {
@@ -31,6 +32,15 @@ static mv_status open_all(checkpoint_info *info, mv_error *err) {
   }
   const mv_text_config *text = &mv_checkpoint_config(info->checkpoint)->text;
   info->kv_token_bytes = 2 * (int64_t)text->n_layer * text->n_kv * text->head_dim * 2;
+  return MV_OK;
+}
+
+static mv_status plan(checkpoint_info *info, const mv_cli_args *args, mv_error *err) {
+  int64_t tokens = (int64_t)args->batch * args->context; /* both at most 2^24 */
+  if (info->kv_token_bytes > (INT64_MAX - info->total.n_bytes) / tokens)
+    return mv_fail(err, MV_ERR_USAGE, "info: a batch of %d with a context of %d has no size",
+                   args->batch, args->context);
+  info->kv_bytes = info->kv_token_bytes * tokens;
   return MV_OK;
 }
 
@@ -79,7 +89,7 @@ static void print_shape(mv_buf *out, const checkpoint_info *info) {
                 text->d_model, text->d_ff);
   mv_buf_printf(out, "                %d heads of %d, %d key-value heads, vocabulary %d\n",
                 text->n_head, text->head_dim, text->n_kv, text->vocab_size);
-  mv_buf_printf(out, "                context %d, rope theta %g, sections %d + %d + %d\n",
+  mv_buf_printf(out, "                context %d, rope theta %.0f, sections %d + %d + %d\n",
                 text->max_positions, text->rope_theta, text->mrope_section[0],
                 text->mrope_section[1], text->mrope_section[2]);
   mv_buf_printf(out, "  vision        %d blocks, width %d, feed-forward %d, %d heads of %d\n",
@@ -140,13 +150,12 @@ static void print_plan_row(mv_buf *out, const char *name, int64_t bytes) {
 }
 
 static void print_plan(mv_buf *out, const checkpoint_info *info, const mv_cli_args *args) {
-  int64_t kv = info->kv_token_bytes * args->batch * args->context;
   char row[64], token[32];
   snprintf(row, sizeof row, "keys and values (%s a token)", thousands(info->kv_token_bytes, token));
   mv_buf_printf(out, "\n  plan for a batch of %d, context %d, bf16\n", args->batch, args->context);
   print_plan_row(out, "weights", info->total.n_bytes);
-  print_plan_row(out, row, kv);
-  print_plan_row(out, "together", info->total.n_bytes + kv);
+  print_plan_row(out, row, info->kv_bytes);
+  print_plan_row(out, "together", info->total.n_bytes + info->kv_bytes);
 }
 
 static void print_text(mv_buf *out, const checkpoint_info *info, const mv_cli_args *args) {
@@ -262,15 +271,14 @@ static void print_json(mv_buf *out, const checkpoint_info *info, const mv_cli_ar
   mv_json_end_object(w);
   write_total(w, "all", info->total);
   if (args->plan) {
-    int64_t kv = info->kv_token_bytes * args->batch * args->context;
     mv_json_key(w, "plan");
     mv_json_begin_object(w);
     int_member(w, "batch", args->batch);
     int_member(w, "context", args->context);
     int_member(w, "weights_bytes", info->total.n_bytes);
     int_member(w, "kv_token_bytes", info->kv_token_bytes);
-    int_member(w, "kv_bytes", kv);
-    int_member(w, "total_bytes", info->total.n_bytes + kv);
+    int_member(w, "kv_bytes", info->kv_bytes);
+    int_member(w, "total_bytes", info->total.n_bytes + info->kv_bytes);
     mv_json_end_object(w);
   }
   mv_json_end_object(w);
@@ -293,6 +301,7 @@ int mv_cmd_info(const mv_cli_args *args) {
   mv_buf out = {0};
   mv_status status = find_dir(args, &info.dir, &err);
   if (status == MV_OK) status = open_all(&info, &err);
+  if (status == MV_OK) status = plan(&info, args, &err);
   if (status == MV_OK) {
     (args->json ? print_json : print_text)(&out, &info, args);
     status = mv_buf_status(&out, &err);

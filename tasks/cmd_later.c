@@ -9,8 +9,5 @@ static int later(const mv_cli_args *args) {
 
 int mv_cmd_measure(const mv_cli_args *args) { return later(args); }
 int mv_cmd_generate(const mv_cli_args *args) { return later(args); }
-int mv_cmd_prompt(const mv_cli_args *args) { return later(args); }
-int mv_cmd_parse(const mv_cli_args *args) { return later(args); }
-int mv_cmd_image(const mv_cli_args *args) { return later(args); }
 
 int mv_cmd_bench(const mv_cli_args *args) { return later(args); }

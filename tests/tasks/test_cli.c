@@ -154,6 +154,8 @@ START_TEST(asks_for_nothing_else_with_jsonl) {
   accepts("medvision angle --jsonl", &args);
   mv_cli_args_free(&args);
   refuses("medvision angle --jsonl a.png", "'a.png'");
+  refuses("medvision size --jsonl --label x", "the lines say what is asked");
+  refuses("medvision size --jsonl --overlay x.png", "results are lines");
 }
 END_TEST
 

@@ -1,0 +1,51 @@
+/* A question's picture on its way to the model.
+ *
+ *   file ── raw ── reshape (measurements: 504 x 504) ── processor's resize ── as the model sees it
+ *
+ * A question is an mv_manifest, whether it came as a JSON line or from the command line, so that
+ * both give the same sizes, the same spacing and the same prompt.
+ */
+#ifndef MV_TASKS_CLI_PICTURE_H
+#define MV_TASKS_CLI_PICTURE_H
+
+#include "tasks/cli.h"
+#include "tasks/manifest.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The question of a command line; path NULL: without a picture. Borrows from args. */
+void mv_question_from_args(const mv_cli_args *args, mv_task task, const char *path,
+                           mv_manifest *out);
+
+/* Zero-initialise; owns `image`; free with mv_picture_free. */
+typedef struct mv_picture {
+  mv_frame frame;
+  mv_image image; /* after the reshape: what the processor is given */
+} mv_picture;
+
+/* Loads the question's picture and reshapes it. */
+mv_status mv_picture_load(mv_picture *picture, const mv_manifest *question,
+                          const mv_preprocessor *pp, mv_error *err);
+void mv_picture_free(mv_picture *picture);
+
+/* The frame alone, from the picture's header, or from "image_size". Without either it stays zero:
+ * a box can be asked for without knowing sizes. */
+mv_status mv_picture_frame(const mv_manifest *question, const mv_preprocessor *pp, mv_frame *frame,
+                           mv_error *err);
+
+/* Says on standard error what became of the file's samples: 16 bits, alpha. */
+void mv_picture_note(const mv_cli_args *args, const char *path, const mv_image *image);
+
+/* The preprocessor of --model, or the real model's where there is none, with --resampler. */
+mv_status mv_cli_preprocessor(const mv_cli_args *args, mv_preprocessor *pp, mv_error *err);
+
+/* "key": [w, h], or null where they are zero. */
+void mv_json_size(mv_json_writer *w, const char *key, int width, int height);
+void mv_json_pixel_size(mv_json_writer *w, const char *key, float width, float height);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
