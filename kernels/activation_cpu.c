@@ -23,7 +23,8 @@ void mv_swiglu_cpu(mv_device *device, const mv_activation_dims *dims, const void
   size_t d = (size_t)dims->d;
   float *scratch = mv_device_scratch(device, (size_t)device->n_thread * 2 * d * sizeof(float));
   if (!scratch) return;
-#pragma omp parallel for schedule(static) num_threads(device->n_thread)
+  int n_thread = mv_cpu_threads(device, mv_swiglu_cost(dims).flops);
+#pragma omp parallel for schedule(static) num_threads(n_thread)
   for (int r = 0; r < dims->n_row; r++) {
     float *row = scratch + (size_t)mv_cpu_thread() * 2 * d;
     mv_row_load(simd, dims->dtype, mv_at(gate_up, dims->dtype, (size_t)r * 2 * d), row,
@@ -39,7 +40,8 @@ void mv_gelu_cpu(mv_device *device, const mv_activation_dims *dims, void *x) {
   size_t d = (size_t)dims->d;
   float *scratch = mv_device_scratch(device, (size_t)device->n_thread * d * sizeof(float));
   if (!scratch) return;
-#pragma omp parallel for schedule(static) num_threads(device->n_thread)
+  int n_thread = mv_cpu_threads(device, 4 * mv_gelu_cost(dims).flops);
+#pragma omp parallel for schedule(static) num_threads(n_thread)
   for (int r = 0; r < dims->n_row; r++) {
     float *row = scratch + (size_t)mv_cpu_thread() * d;
     void *at = mv_at_mut(x, dims->dtype, (size_t)r * d);

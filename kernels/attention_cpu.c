@@ -50,7 +50,6 @@ void mv_kv_write_cpu(mv_device *device, const mv_attention_dims *dims, const mv_
   if (device->error.code != MV_OK) return;
   size_t d = (size_t)dims->d_head, head_bytes = d * mv_dtype_bytes(dims->dtype);
   for (int s = 0; s < n_seq; s++)
-#pragma omp parallel for schedule(static) num_threads(device->n_thread)
     for (int i = 0; i < seqs[s].n_row; i++)
       for (int h = 0; h < dims->n_kv; h++) {
         size_t from = (size_t)(seqs[s].row0 + i) * (size_t)dims->ldkv + (size_t)h * d;
@@ -174,7 +173,8 @@ void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv
   for (int s = 0; s < n_seq; s++) {
     const mv_seq_rows *seq = &seqs[s];
     int n_block = (seq->n_row + rows_a_block - 1) / rows_a_block;
-#pragma omp parallel for collapse(2) schedule(dynamic, 1) num_threads(device->n_thread)
+    int n_thread = mv_cpu_threads(device, mv_attention_cost(dims, seq, 1).flops);
+#pragma omp parallel for collapse(2) schedule(dynamic, 1) num_threads(n_thread)
     for (int block = n_block - 1; block >= 0; block--) /* longest first */
       for (int kv = 0; kv < dims->n_kv; kv++) {
         int row = block * rows_a_block;
@@ -218,7 +218,8 @@ void mv_window_attention_cpu(mv_device *device, const mv_attention_dims *dims,
   if (!all) return;
   const mv_cpu_simd *simd = mv_cpu_simd_of(device);
   const void *const qkv[3] = {q, k, v};
-#pragma omp parallel for collapse(2) schedule(dynamic, 1) num_threads(device->n_thread)
+  int n_thread = mv_cpu_threads(device, mv_window_attention_cost(dims, segments, n_segment).flops);
+#pragma omp parallel for collapse(2) schedule(dynamic, 1) num_threads(n_thread)
   for (int s = 0; s < n_segment; s++)
     for (int head = 0; head < dims->n_head; head++)
       for (int row = segments[s]; row < segments[s + 1]; row += QUERY_BLOCK) {

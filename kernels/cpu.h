@@ -22,6 +22,12 @@ static inline int mv_cpu_thread(void) { return 0; }
 
 static inline const mv_cpu_simd *mv_cpu_simd_of(const mv_device *device) { return device->impl; }
 
+/* Threads worth waking for so many flop. Below a tenth of a millisecond of work they are not: on a
+ * machine busy with something else each barrier waits for a time slice of milliseconds. */
+static inline int mv_cpu_threads(const mv_device *device, double flops) {
+  return flops < 2e7 ? 1 : device->n_thread;
+}
+
 /* Element `at` of an array of `dtype`. */
 static inline const void *mv_at(const void *base, mv_dtype dtype, size_t at) {
   return (const char *)base + at * mv_dtype_bytes(dtype);

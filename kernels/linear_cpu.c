@@ -176,13 +176,14 @@ void mv_linear_cpu(mv_device *device, const mv_linear_dims *dims, const mv_linea
   size_t work_bytes = few ? 0 : (size_t)device->n_thread * thread_bytes(p.simd);
   char *scratch = mv_device_scratch(device, wide_bytes + work_bytes);
   if (!scratch && wide_bytes + work_bytes) return;
-  if (must_widen) widen_rows(&p, (float *)(void *)(scratch + work_bytes), device->n_thread);
+  int n_thread = mv_cpu_threads(device, mv_linear_cost(dims, linear).flops);
+  if (must_widen) widen_rows(&p, (float *)(void *)(scratch + work_bytes), n_thread);
   int out_col = 0;
   for (int part = 0; part < linear->n_part; part++) {
     if (few)
-      few_rows(&p, part, out_col, device->n_thread);
+      few_rows(&p, part, out_col, n_thread);
     else
-      many_rows(&p, part, out_col, device->n_thread, scratch);
+      many_rows(&p, part, out_col, n_thread, scratch);
     out_col += linear->part[part].n_row;
   }
 }

@@ -24,7 +24,8 @@ void mv_rmsnorm_cpu(mv_device *device, const mv_rmsnorm_dims *dims, const void *
   const mv_cpu_simd *simd = mv_cpu_simd_of(device);
   float *scratch = mv_device_scratch(device, (size_t)device->n_thread * d * sizeof(float));
   if (!scratch) return;
-#pragma omp parallel for schedule(static) num_threads(device->n_thread)
+  int n_thread = mv_cpu_threads(device, mv_rmsnorm_cost(dims).flops);
+#pragma omp parallel for schedule(static) num_threads(n_thread)
   for (int r = 0; r < dims->n_row; r++) {
     float *row = scratch + (size_t)mv_cpu_thread() * d;
     mv_row_load(simd, dims->dtype, mv_at(x, dims->dtype, (size_t)r * d), row, dims->d);

@@ -15,7 +15,8 @@ void mv_rope_table_cpu(mv_device *device, const mv_rope_table_dims *dims, const 
                        const float *inv_freq, const uint8_t *axis, float *table) {
   if (device->error.code != MV_OK) return;
   int n_row = dims->n_row, n_freq = dims->n_freq;
-#pragma omp parallel for schedule(static) num_threads(device->n_thread)
+  int n_thread = mv_cpu_threads(device, 20 * mv_rope_table_cost(dims).flops);
+#pragma omp parallel for schedule(static) num_threads(n_thread)
   for (int r = 0; r < n_row; r++)
     for (int i = 0; i < n_freq; i++) {
       float angle = (float)position[(size_t)axis[i] * (size_t)n_row + (size_t)r] * inv_freq[i];
@@ -47,7 +48,8 @@ void mv_rope_cpu(mv_device *device, const mv_rope_dims *dims, const float *table
   if (device->error.code != MV_OK) return;
   const mv_cpu_simd *simd = mv_cpu_simd_of(device);
   int d = dims->d_head;
-#pragma omp parallel for schedule(static) num_threads(device->n_thread)
+  int n_thread = mv_cpu_threads(device, mv_rope_cost(dims).flops);
+#pragma omp parallel for schedule(static) num_threads(n_thread)
   for (int r = 0; r < dims->n_row; r++)
     for (int h = 0; h < dims->n_head; h++) {
       float head[MAX_D_HEAD];
