@@ -23,9 +23,23 @@ typedef struct reader {
   char message[JMSG_LENGTH_MAX];
 } reader;
 
+static mv_status status_of(int msg_code) {
+  switch (msg_code) {
+    case JERR_OUT_OF_MEMORY:
+      return MV_ERR_MEMORY;
+    case JERR_ARITH_NOTIMPL:
+    case JERR_BAD_PRECISION: /* 12 bits a sample */
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_SOF_UNSUPPORTED: /* lossless, hierarchical */
+      return MV_ERR_UNSUPPORTED;
+    default:
+      return MV_ERR_FORMAT;
+  }
+}
+
 static void on_error(j_common_ptr common) {
   reader *r = common->client_data;
-  r->status = common->err->msg_code == JERR_OUT_OF_MEMORY ? MV_ERR_MEMORY : MV_ERR_FORMAT;
+  r->status = status_of(common->err->msg_code);
   common->err->format_message(common, r->message);
   longjmp(r->env, 1);
 }
@@ -113,11 +127,17 @@ static mv_status read_rows(reader *r, mv_image *out, mv_error *err) {
   return MV_OK;
 }
 
+static mv_status failure(const reader *r, mv_error *err) {
+  if (r->status == MV_ERR_MEMORY) return mv_fail(err, MV_ERR_MEMORY, "out of memory for a JPEG");
+  if (r->status == MV_ERR_UNSUPPORTED)
+    return mv_fail(err, MV_ERR_UNSUPPORTED, "%s (save it as an 8-bit baseline JPEG or as PNG)",
+                   r->message);
+  return mv_fail(err, r->status, "damaged JPEG: %s", r->message);
+}
+
 static mv_status decode_in_frame(reader *r, const uint8_t *bytes, size_t n, mv_decode_what what,
                                  mv_image *out, mv_error *err) {
-  if (setjmp(r->env))
-    return r->status == MV_ERR_MEMORY ? mv_fail(err, MV_ERR_MEMORY, "out of memory for a JPEG")
-                                      : mv_fail(err, r->status, "damaged JPEG: %s", r->message);
+  if (setjmp(r->env)) return failure(r, err);
   jpeg_create_decompress(&r->jpeg);
   r->jpeg.progress = &r->progress;
   jpeg_mem_src(&r->jpeg, bytes, (unsigned long)n);

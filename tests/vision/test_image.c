@@ -121,6 +121,27 @@ START_TEST(other_files_are_named) {
 }
 END_TEST
 
+/* Sets one byte of the frame header; `at` counts from its marker. */
+static void set_frame_byte(mv_buf *jpeg, size_t at_byte, int value) {
+  for (size_t i = 0; i + 20 < jpeg->len; i++)
+    if (memcmp(jpeg->ptr + i, "\xff\xc0", 2) == 0) {
+      jpeg->ptr[i + at_byte] = (char)value;
+      return;
+    }
+  ck_abort_msg("no frame header");
+}
+
+START_TEST(jpegs_of_other_processes_are_unsupported) {
+  mv_buf jpeg = read_data("jpeg_grey.jpg");
+  set_frame_byte(&jpeg, 4, 12);
+  refuse(jpeg.ptr, jpeg.len, MV_ERR_UNSUPPORTED, "precision 12");
+  set_frame_byte(&jpeg, 4, 8);
+  set_frame_byte(&jpeg, 1, 0xC3); /* lossless */
+  refuse(jpeg.ptr, jpeg.len, MV_ERR_UNSUPPORTED, "save it as");
+  mv_buf_free(&jpeg);
+}
+END_TEST
+
 static void set_size(mv_buf *png, uint32_t width, uint32_t height) {
   for (int i = 0; i < 4; i++) {
     png->ptr[16 + i] = (char)(width >> (24 - 8 * i));
@@ -147,8 +168,7 @@ START_TEST(huge_and_lying_sizes_are_refused_before_allocating) {
   refuse(png.ptr, png.len, MV_ERR_FORMAT, "damaged PNG");
   mv_buf_free(&png);
   mv_buf jpeg = read_data("jpeg_grey.jpg");
-  for (size_t i = 0; i + 9 < jpeg.len; i++)
-    if (memcmp(jpeg.ptr + i, "\xff\xc0", 2) == 0) memcpy(jpeg.ptr + i + 5, "\x4e\x20\x4e\x20", 4);
+  for (size_t i = 0; i < 4; i++) set_frame_byte(&jpeg, 5 + i, i % 2 ? 0x20 : 0x4E);
   refuse(jpeg.ptr, jpeg.len, MV_ERR_SHAPE, "20000 x 20000");
   mv_buf_free(&jpeg);
 }
@@ -212,6 +232,7 @@ static Suite *suite(void) {
   tcase_add_loop_test(tc, flipped_bits_never_crash, 0, n);
   tcase_add_test(tc, other_files_are_named);
   tcase_add_test(tc, huge_and_lying_sizes_are_refused_before_allocating);
+  tcase_add_test(tc, jpegs_of_other_processes_are_unsupported);
   tcase_add_test(tc, written_png_reads_back);
   tcase_add_test(tc, writing_survives_every_failing_allocation);
   tcase_add_test(tc, files_that_cannot_be_read_or_written_are_named);
