@@ -1,7 +1,7 @@
 /* swiglu: out[r,i] = silu(gate[r,i]) * up[r,i],  silu(x) = x / (1 + exp(-x))
  *
- *   gate_up  f32 | bf16 [n_row, 2 * d]   gate in columns [0, d), up in [d, 2d)
- *   out      f32 | bf16 [n_row, d]
+ *   gate_up  f32 | bf16 [n_row, 2 * d]   dtype; gate in columns [0, d), up in [d, 2d)
+ *   out      f32 | bf16 [n_row, d]       out_dtype
  *
  * gelu: x = x/2 * (1 + erf(x / sqrt 2)) in place
  *
@@ -24,6 +24,7 @@ extern "C" {
 typedef struct mv_activation_dims {
   int n_row, d;
   mv_dtype dtype;
+  mv_dtype out_dtype; /* swiglu only */
 } mv_activation_dims;
 
 mv_cost mv_swiglu_cost(const mv_activation_dims *dims);

@@ -6,7 +6,8 @@
 
 mv_cost mv_swiglu_cost(const mv_activation_dims *dims) {
   double n = (double)dims->n_row * dims->d;
-  mv_cost cost = {3 * n * (double)mv_dtype_bytes(dims->dtype), 5 * n};
+  mv_cost cost = {n * (double)(2 * mv_dtype_bytes(dims->dtype) + mv_dtype_bytes(dims->out_dtype)),
+                  5 * n};
   return cost;
 }
 
@@ -30,7 +31,8 @@ void mv_swiglu_cpu(mv_device *device, const mv_activation_dims *dims, const void
     mv_row_load(simd, dims->dtype, mv_at(gate_up, dims->dtype, (size_t)r * 2 * d), row,
                 2 * dims->d);
     simd->swiglu(row, row + d, row, dims->d);
-    mv_row_store(simd, dims->dtype, row, mv_at_mut(out, dims->dtype, (size_t)r * d), dims->d);
+    mv_row_store(simd, dims->out_dtype, row, mv_at_mut(out, dims->out_dtype, (size_t)r * d),
+                 dims->d);
   }
 }
 

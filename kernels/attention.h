@@ -3,10 +3,10 @@
  * kv_write: copies the keys and values of a step into the pages of their sequences
  * attention: causal attention of the step's queries over those pages, grouped heads
  *
- *   q     f32 | bf16 [n_row, n_head * d_head]    rows ldq elements apart (rotated already)
- *   k, v  f32 | bf16 [n_row, n_kv * d_head]      rows ldkv elements apart
- *   out   f32 | bf16 [n_row, n_head * d_head]    rows ldo elements apart
- *   cache one layer's pages, [n_page][2 (k, v)][n_kv][64 tokens][d_head] of dtype
+ *   q     f32 | bf16 [n_row, n_head * d_head]    dtype, rows ldq elements apart, rotated already
+ *   k, v  f32 | bf16 [n_row, n_kv * d_head]      dtype, rows ldkv elements apart
+ *   out   f32 | bf16 [n_row, n_head * d_head]    out_dtype, rows ldo elements apart
+ *   cache one layer's pages, [n_page][2 (k, v)][n_kv][64 tokens][d_head] of kv_dtype
  *   seqs  n_seq runs of consecutive rows. Row i of a run is token pos0 + i of its sequence and sees
  *         tokens 0 .. pos0 + i; token t lives in page pages[t / 64], slot t % 64.
  *
@@ -38,7 +38,7 @@ extern "C" {
 typedef struct mv_attention_dims {
   int n_row, n_head, n_kv, d_head;
   int ldq, ldkv, ldo; /* elements */
-  mv_dtype dtype;
+  mv_dtype dtype, kv_dtype, out_dtype;
 } mv_attention_dims;
 
 /* A run of rows of one sequence. */

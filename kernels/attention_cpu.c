@@ -19,8 +19,9 @@ mv_cost mv_attention_cost(const mv_attention_dims *dims, const mv_seq_rows *seqs
     pairs += seqs[s].n_row * (seqs[s].pos0 + (seqs[s].n_row + 1) / 2.0);
     keys += seqs[s].pos0 + seqs[s].n_row;
   }
-  mv_cost cost = {(2.0 * dims->n_row * dims->n_head * d + 2 * keys * dims->n_kv * d) *
-                      (double)mv_dtype_bytes(dims->dtype),
+  mv_cost cost = {(double)dims->n_row * dims->n_head * d *
+                          (double)(mv_dtype_bytes(dims->dtype) + mv_dtype_bytes(dims->out_dtype)) +
+                      2 * keys * dims->n_kv * d * (double)mv_dtype_bytes(dims->kv_dtype),
                   4 * d * dims->n_head * pairs};
   return cost;
 }
@@ -32,7 +33,8 @@ mv_cost mv_window_attention_cost(const mv_attention_dims *dims, const int32_t *s
     double n = segments[s + 1] - segments[s];
     pairs += n * n;
   }
-  mv_cost cost = {4.0 * dims->n_row * dims->n_head * d * (double)mv_dtype_bytes(dims->dtype),
+  mv_cost cost = {(double)dims->n_row * dims->n_head * d *
+                      (double)(3 * mv_dtype_bytes(dims->dtype) + mv_dtype_bytes(dims->out_dtype)),
                   4 * d * dims->n_head * pairs};
   return cost;
 }
@@ -48,16 +50,19 @@ static size_t cache_at(const mv_attention_dims *dims, const mv_seq_rows *seq, in
 void mv_kv_write_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
                      int n_seq, const void *k, const void *v, void *cache) {
   if (device->error.code != MV_OK) return;
-  size_t d = (size_t)dims->d_head, head_bytes = d * mv_dtype_bytes(dims->dtype);
+  const mv_cpu_simd *simd = mv_cpu_simd_of(device);
+  size_t d = (size_t)dims->d_head;
   for (int s = 0; s < n_seq; s++)
     for (int i = 0; i < seqs[s].n_row; i++)
       for (int h = 0; h < dims->n_kv; h++) {
         size_t from = (size_t)(seqs[s].row0 + i) * (size_t)dims->ldkv + (size_t)h * d;
         int t = seqs[s].pos0 + i;
-        memcpy(mv_at_mut(cache, dims->dtype, cache_at(dims, &seqs[s], 0, h, t)),
-               mv_at(k, dims->dtype, from), head_bytes);
-        memcpy(mv_at_mut(cache, dims->dtype, cache_at(dims, &seqs[s], 1, h, t)),
-               mv_at(v, dims->dtype, from), head_bytes);
+        mv_row_copy(simd, dims->dtype, mv_at(k, dims->dtype, from), dims->kv_dtype,
+                    mv_at_mut(cache, dims->kv_dtype, cache_at(dims, &seqs[s], 0, h, t)),
+                    dims->d_head);
+        mv_row_copy(simd, dims->dtype, mv_at(v, dims->dtype, from), dims->kv_dtype,
+                    mv_at_mut(cache, dims->kv_dtype, cache_at(dims, &seqs[s], 1, h, t)),
+                    dims->d_head);
       }
 }
 
@@ -65,10 +70,10 @@ void mv_kv_write_cpu(mv_device *device, const mv_attention_dims *dims, const mv_
 
 /* One thread's working set. */
 typedef struct tiles {
-  float q[QUERY_BLOCK * MAX_D_HEAD];         /* scaled queries          */
-  float out[QUERY_BLOCK * MAX_D_HEAD];       /* sums so far             */
-  float k[MAX_D_HEAD * MV_KEY_TILE];         /* keys of a tile, [d][64] */
-  float v[MV_KEY_TILE * MAX_D_HEAD];         /* values, [64][d]         */
+  float q[QUERY_BLOCK * MAX_D_HEAD];   /* scaled queries          */
+  float out[QUERY_BLOCK * MAX_D_HEAD]; /* sums so far             */
+  float k[MAX_D_HEAD * MV_KEY_TILE];   /* keys of a tile, [d][64] */
+  float v[MV_KEY_TILE * MAX_D_HEAD];   /* values, [64][d]         */
   float scores[QUERY_BLOCK * MV_KEY_TILE];
   float max[QUERY_BLOCK], sum[QUERY_BLOCK];
 } tiles;
@@ -140,14 +145,15 @@ static void attend_pages(const mv_cpu_simd *simd, const mv_attention_dims *dims,
     size_t head = (size_t)(kv * group + i % group) * (size_t)d;
     size_t r = (size_t)(seq->row0 + row + i / group);
     load_query(simd, t, i, dims->dtype, mv_at(q, dims->dtype, r * (size_t)dims->ldq + head), d);
-    dst[i] = mv_at_mut(out, dims->dtype, r * (size_t)dims->ldo + head);
+    dst[i] = mv_at_mut(out, dims->out_dtype, r * (size_t)dims->ldo + head);
   }
   start_queries(t, n * group, d);
   int n_ctx = seq->pos0 + row + n;
   for (int key0 = 0; key0 < n_ctx; key0 += MV_KEY_TILE) {
     int n_key = n_ctx - key0 < MV_KEY_TILE ? n_ctx - key0 : MV_KEY_TILE;
-    load_tile(simd, t, dims->dtype, mv_at(cache, dims->dtype, cache_at(dims, seq, 0, kv, key0)),
-              mv_at(cache, dims->dtype, cache_at(dims, seq, 1, kv, key0)), (size_t)d, n_key, d);
+    load_tile(simd, t, dims->kv_dtype,
+              mv_at(cache, dims->kv_dtype, cache_at(dims, seq, 0, kv, key0)),
+              mv_at(cache, dims->kv_dtype, cache_at(dims, seq, 1, kv, key0)), (size_t)d, n_key, d);
     simd->tile_scores(t->q, n * group, t->k, d, t->scores);
     for (int i = 0; i < n * group; i++) {
       int visible = seq->pos0 + row + i / group + 1 - key0;
@@ -159,7 +165,7 @@ static void attend_pages(const mv_cpu_simd *simd, const mv_attention_dims *dims,
     }
     simd->tile_values(t->scores, n * group, t->v, n_key, d, t->out);
   }
-  store_queries(simd, t, n * group, d, dims->dtype, dst);
+  store_queries(simd, t, n * group, d, dims->out_dtype, dst);
 }
 
 void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
@@ -195,7 +201,7 @@ static void attend_segment(const mv_cpu_simd *simd, const mv_attention_dims *dim
   for (int i = 0; i < n; i++) {
     size_t r = (size_t)(row + i);
     load_query(simd, t, i, dims->dtype, mv_at(qkv[0], dims->dtype, r * (size_t)dims->ldq + col), d);
-    dst[i] = mv_at_mut(out, dims->dtype, r * (size_t)dims->ldo + col);
+    dst[i] = mv_at_mut(out, dims->out_dtype, r * (size_t)dims->ldo + col);
   }
   start_queries(t, n, d);
   for (int key0 = segment[0]; key0 < segment[1]; key0 += MV_KEY_TILE) {
@@ -207,7 +213,7 @@ static void attend_segment(const mv_cpu_simd *simd, const mv_attention_dims *dim
     for (int i = 0; i < n; i++) fold_scores(simd, t, i, n_key, d);
     simd->tile_values(t->scores, n, t->v, n_key, d, t->out);
   }
-  store_queries(simd, t, n, d, dims->dtype, dst);
+  store_queries(simd, t, n, d, dims->out_dtype, dst);
 }
 
 void mv_window_attention_cpu(mv_device *device, const mv_attention_dims *dims,

@@ -53,4 +53,15 @@ static inline void mv_row_store(const mv_cpu_simd *simd, mv_dtype dtype, const f
     simd->narrow(src, dst, n);
 }
 
+/* One row from any format to any other. */
+static inline void mv_row_copy(const mv_cpu_simd *simd, mv_dtype from, const void *src, mv_dtype to,
+                               void *dst, int n) {
+  if (from == to)
+    memcpy(dst, src, (size_t)n * mv_dtype_bytes(to));
+  else if (from == MV_DTYPE_BF16)
+    simd->widen(src, dst, n);
+  else
+    simd->narrow(src, dst, n);
+}
+
 #endif

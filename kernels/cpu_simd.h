@@ -15,9 +15,9 @@
 #define MV_GEMM_ROWS 6 /* rows of x per call of gemm_*: what fills the accumulator registers */
 
 typedef struct mv_cpu_simd {
-  const char *name;   /* "generic", "avx2", "avx512", "avx512bf16" */
-  int n_panel;        /* columns of one packed weight panel */
-  int has_bf16;       /* dot_bf16 and gemm_bf16 exist (bf16 x bf16 products, f32 sums) */
+  const char *name; /* "generic", "avx2", "avx512", "avx512bf16" */
+  int n_panel;      /* columns of one packed weight panel */
+  int has_bf16;     /* dot_bf16 and gemm_bf16 exist (bf16 x bf16 products, f32 sums) */
 
   /* Dot products of n_row x-rows with n_col weight rows: acc[r*n_col + c] = <x_r, w_c>, length n.
    * x rows are ldx elements apart, weight rows n. n_row <= 4, n_col <= 4. */

@@ -90,12 +90,24 @@ BF16_INLINE void gemm_bf16_rows(const uint16_t *x, size_t ldx, int n_row, const 
 static void gemm_bf16(const uint16_t *x, size_t ldx, int n_row, const uint16_t *panel, int n_k,
                       float *acc) {
   switch (n_row) {
-    case 6: gemm_bf16_rows(x, ldx, 6, panel, n_k, acc); break;
-    case 5: gemm_bf16_rows(x, ldx, 5, panel, n_k, acc); break;
-    case 4: gemm_bf16_rows(x, ldx, 4, panel, n_k, acc); break;
-    case 3: gemm_bf16_rows(x, ldx, 3, panel, n_k, acc); break;
-    case 2: gemm_bf16_rows(x, ldx, 2, panel, n_k, acc); break;
-    default: gemm_bf16_rows(x, ldx, 1, panel, n_k, acc); break;
+    case 6:
+      gemm_bf16_rows(x, ldx, 6, panel, n_k, acc);
+      break;
+    case 5:
+      gemm_bf16_rows(x, ldx, 5, panel, n_k, acc);
+      break;
+    case 4:
+      gemm_bf16_rows(x, ldx, 4, panel, n_k, acc);
+      break;
+    case 3:
+      gemm_bf16_rows(x, ldx, 3, panel, n_k, acc);
+      break;
+    case 2:
+      gemm_bf16_rows(x, ldx, 2, panel, n_k, acc);
+      break;
+    default:
+      gemm_bf16_rows(x, ldx, 1, panel, n_k, acc);
+      break;
   }
 }
 

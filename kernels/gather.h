@@ -2,7 +2,7 @@
  *        token embeddings, image rows spliced in where the prompt has placeholders
  *
  *   ids    int32 [n_row]              a token id, or ~i for row i of image
- *   table  f32 | bf16 [n_vocab, d]    table_dtype; every id is below n_vocab
+ *   table  f32 | bf16 [n_vocab, d]    x_dtype; every id is below n_vocab
  *   image  f32 | bf16 [n_image, d]    dtype (the merger's output)
  *   out    f32 | bf16 [n_row, d]      dtype
  *

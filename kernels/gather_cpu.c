@@ -1,7 +1,5 @@
 #include "kernels/gather.h"
 
-#include <string.h>
-
 #include "kernels/cpu.h"
 
 mv_cost mv_embed_cost(const mv_gather_dims *dims) { return mv_gather_rows_cost(dims); }
@@ -10,16 +8,6 @@ mv_cost mv_gather_rows_cost(const mv_gather_dims *dims) {
   double n = (double)dims->n_row * dims->d;
   mv_cost cost = {n * (double)(mv_dtype_bytes(dims->x_dtype) + mv_dtype_bytes(dims->dtype)), 0};
   return cost;
-}
-
-static void copy_row(const mv_cpu_simd *simd, mv_dtype from, const void *src, mv_dtype to,
-                     void *dst, int n) {
-  if (from == to)
-    memcpy(dst, src, (size_t)n * mv_dtype_bytes(to));
-  else if (from == MV_DTYPE_BF16)
-    simd->widen(src, dst, n);
-  else
-    simd->narrow(src, dst, n);
 }
 
 void mv_embed_cpu(mv_device *device, const mv_gather_dims *dims, const int32_t *ids,
@@ -31,8 +19,8 @@ void mv_embed_cpu(mv_device *device, const mv_gather_dims *dims, const int32_t *
     int is_token = ids[r] >= 0;
     mv_dtype from = is_token ? dims->x_dtype : dims->dtype;
     size_t row = (size_t)(is_token ? ids[r] : ~ids[r]);
-    copy_row(simd, from, mv_at(is_token ? table : image, from, row * d), dims->dtype,
-             mv_at_mut(out, dims->dtype, (size_t)r * d), dims->d);
+    mv_row_copy(simd, from, mv_at(is_token ? table : image, from, row * d), dims->dtype,
+                mv_at_mut(out, dims->dtype, (size_t)r * d), dims->d);
   }
 }
 
@@ -42,6 +30,6 @@ void mv_gather_rows_cpu(mv_device *device, const mv_gather_dims *dims, const int
   const mv_cpu_simd *simd = mv_cpu_simd_of(device);
   size_t d = (size_t)dims->d;
   for (int r = 0; r < dims->n_row; r++)
-    copy_row(simd, dims->x_dtype, mv_at(x, dims->x_dtype, (size_t)index[r] * d), dims->dtype,
-             mv_at_mut(out, dims->dtype, (size_t)r * d), dims->d);
+    mv_row_copy(simd, dims->x_dtype, mv_at(x, dims->x_dtype, (size_t)index[r] * d), dims->dtype,
+                mv_at_mut(out, dims->dtype, (size_t)r * d), dims->d);
 }

@@ -1,6 +1,7 @@
 /* rmsnorm: y[r,:] = x[r,:] / sqrt(mean(x[r,:]^2) + eps) * w
  *
- *   x, y   f32 | bf16 [n_row, d]   row-major; y may be x
+ *   x      f32 | bf16 [n_row, d]   row-major; the residual stream is f32 in either precision
+ *   y      f32 | bf16 [n_row, d]   may be x when the formats agree
  *   w      f32 [d]
  *   n_row  1 (decode) ... 65536 (vision of a large image); 0 does nothing
  *
@@ -21,7 +22,7 @@ extern "C" {
 
 typedef struct mv_rmsnorm_dims {
   int n_row, d;
-  mv_dtype dtype; /* of x and y */
+  mv_dtype x_dtype, y_dtype;
   float eps;
 } mv_rmsnorm_dims;
 

@@ -6,7 +6,9 @@
 
 mv_cost mv_rmsnorm_cost(const mv_rmsnorm_dims *dims) {
   double n = (double)dims->n_row * dims->d;
-  mv_cost cost = {2 * n * (double)mv_dtype_bytes(dims->dtype) + 4.0 * dims->d, 4 * n};
+  mv_cost cost = {
+      n * (double)(mv_dtype_bytes(dims->x_dtype) + mv_dtype_bytes(dims->y_dtype)) + 4.0 * dims->d,
+      4 * n};
   return cost;
 }
 
@@ -28,8 +30,8 @@ void mv_rmsnorm_cpu(mv_device *device, const mv_rmsnorm_dims *dims, const void *
 #pragma omp parallel for schedule(static) num_threads(n_thread)
   for (int r = 0; r < dims->n_row; r++) {
     float *row = scratch + (size_t)mv_cpu_thread() * d;
-    mv_row_load(simd, dims->dtype, mv_at(x, dims->dtype, (size_t)r * d), row, dims->d);
+    mv_row_load(simd, dims->x_dtype, mv_at(x, dims->x_dtype, (size_t)r * d), row, dims->d);
     normalise(row, w, dims->d, dims->eps);
-    mv_row_store(simd, dims->dtype, row, mv_at_mut(y, dims->dtype, (size_t)r * d), dims->d);
+    mv_row_store(simd, dims->y_dtype, row, mv_at_mut(y, dims->y_dtype, (size_t)r * d), dims->d);
   }
 }

@@ -92,8 +92,11 @@ mv_status mv_dump_write(const mv_dump *dump, const char *dir, mv_error *err) {
   for (size_t i = 0; status == MV_OK && i < dump->n; i++) {
     const stage *s = &dump->stages[i];
     int64_t n_row = (int64_t)(s->rows.len / sizeof(float) / (size_t)s->d);
-    sources[i] = (mv_st_source){.name = s->name, .dtype = MV_ST_F32, .n_dim = 2,
-                                .shape = {n_row, s->d}, .data = s->rows.ptr};
+    sources[i] = (mv_st_source){.name = s->name,
+                                .dtype = MV_ST_F32,
+                                .n_dim = 2,
+                                .shape = {n_row, s->d},
+                                .data = s->rows.ptr};
   }
   if (status == MV_OK) status = mv_safetensors_write(path, sources, dump->n, err);
   mv_free(sources);

@@ -15,13 +15,13 @@
 #define MAX_IMAGES 64
 
 struct mv_engine {
-  mv_model *model;            /* borrows */
+  mv_model *model; /* borrows */
   mv_activations vision, decoder;
-  void *cache;                /* device: n_layer blocks of pages */
+  void *cache; /* device: n_layer blocks of pages */
   int n_page;
-  float *logits;              /* device [vocab] */
-  float *host_logits;         /* [vocab] */
-  int32_t *pages;             /* [n_page] the identity: one sequence owns them all */
+  float *logits;      /* device [vocab] */
+  float *host_logits; /* [vocab] */
+  int32_t *pages;     /* [n_page] the identity: one sequence owns them all */
   size_t max_tokens;
 };
 
@@ -35,14 +35,14 @@ typedef struct run {
   mv_pixels images[MAX_IMAGES];
   mv_grid grids[MAX_IMAGES];
   mv_ids ids;
-  int32_t *position;    /* [3, n_prompt] */
+  int32_t *position; /* [3, n_prompt] */
   int32_t next_position;
-  void *image_rows;     /* device [n_image_token, d_model] */
+  float *image_rows; /* device [n_image_token, d_model] */
   mv_sampler sampler;
   mv_stopper stopper;
   mv_dump *dump;
   mv_tap tap;
-  const char *stage;    /* for progress */
+  const char *stage; /* for progress */
   double start_ms, first_token_ms;
 } run;
 
@@ -148,8 +148,8 @@ static mv_status encode_prompt(run *r) {
   mv_chat_part text = {.text = q->prompt};
   if (q->image_order == MV_IMAGE_LAST) parts[n++] = text;
   for (int i = 0; i < q->n_image; i++) {
-    mv_chat_part image = {MV_PART_IMAGE, {NULL, 0},
-                          (int)mv_grid_tokens(r->grids[i], r->model->preprocessor.merge)};
+    mv_chat_part image = {
+        MV_PART_IMAGE, {NULL, 0}, (int)mv_grid_tokens(r->grids[i], r->model->preprocessor.merge)};
     parts[n++] = image;
   }
   if (q->image_order == MV_IMAGE_FIRST) parts[n++] = text;
@@ -189,9 +189,9 @@ static mv_status place_prompt(run *r) {
   memcpy(r->result->prompt_ids, r->ids.ids, n * sizeof *r->ids.ids);
   r->result->n_prompt = n;
   const mv_config *config = mv_checkpoint_config(r->model->checkpoint);
-  r->next_position = mv_mrope_positions(r->ids.ids, n, config->image_token_id, r->grids,
-                                        r->request->n_image, r->model->preprocessor.merge,
-                                        r->position);
+  r->next_position =
+      mv_mrope_positions(r->ids.ids, n, config->image_token_id, r->grids, r->request->n_image,
+                         r->model->preprocessor.merge, r->position);
   for (size_t i = 0; i < n; i++) mv_sampler_note(&r->sampler, r->ids.ids[i]);
   int32_t row = 0; /* from here on ~row stands for a row of the vision tower's output */
   for (size_t i = 0; i < n; i++)
@@ -201,13 +201,13 @@ static mv_status place_prompt(run *r) {
 
 /* ---- vision ---- */
 
-static mv_status see_image(run *r, int i, char *out) {
+static mv_status see_image(run *r, int i, float *out) {
   const mv_vision_config *v = &mv_checkpoint_config(r->model->checkpoint)->vision;
   mv_window_dims dims = {v->window_size, v->patch_size, v->merge_size};
   mv_window_plan plan = {0};
   MV_TRY(mv_window_plan_init(&plan, &r->grids[i], 1, dims, r->err));
-  mv_status status = ensure_rows(r->engine, &r->engine->vision, &r->model->vision, plan.n_patch,
-                                 r->err);
+  mv_status status =
+      ensure_rows(r->engine, &r->engine->vision, &r->model->vision, plan.n_patch, r->err);
   if (status == MV_OK) {
     if (r->dump)
       mv_dump_rows(r->dump, "patches", -1, r->images[i].patches, MV_DTYPE_F32, plan.n_patch,
@@ -221,15 +221,15 @@ static mv_status see_image(run *r, int i, char *out) {
 
 static mv_status see_images(run *r) {
   if (r->request->n_image == 0) return MV_OK;
-  size_t row_bytes = (size_t)r->model->decoder.d_model * mv_dtype_bytes(r->model->dtype);
+  size_t d = (size_t)r->model->decoder.d_model;
   r->image_rows =
-      r->model->ops->alloc(&r->model->device, r->result->n_image_token * row_bytes);
+      r->model->ops->alloc(&r->model->device, r->result->n_image_token * d * sizeof *r->image_rows);
   if (!r->image_rows) return mv_device_status(&r->model->device, r->err);
   r->stage = "vision";
-  char *out = r->image_rows;
+  float *out = r->image_rows;
   for (int i = 0; i < r->request->n_image; i++) {
     MV_TRY(see_image(r, i, out));
-    out += mv_grid_tokens(r->grids[i], r->model->preprocessor.merge) * row_bytes;
+    out += mv_grid_tokens(r->grids[i], r->model->preprocessor.merge) * d;
   }
   return MV_OK;
 }

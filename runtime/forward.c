@@ -19,11 +19,11 @@ static buffer_sizes sizes_of(const mv_stack *s, mv_dtype dtype, int max_rows) {
   size_t n = at_least_one(max_rows), n_mlp = at_least_one(mlp_rows(max_rows));
   size_t e = mv_dtype_bytes(dtype);
   buffer_sizes b = {
-      .x = n * (size_t)s->d_model * e,
+      .x = n * (size_t)s->d_model * sizeof(float),
       .h = n * (size_t)s->d_model * e,
-      .qkv = n * (size_t)qkv_width(s) * e,
+      .qkv = n * (size_t)qkv_width(s) * sizeof(float),
       .att = n * (size_t)(s->n_head * s->d_head) * e,
-      .gate_up = n_mlp * 2 * (size_t)s->d_ff * e,
+      .gate_up = n_mlp * 2 * (size_t)s->d_ff * sizeof(float),
       .ff = n_mlp * (size_t)s->d_ff * e,
       .rope = n * (size_t)s->d_head * sizeof(float),
       .position = 3 * n * sizeof(int32_t),
@@ -74,20 +74,27 @@ typedef struct pass {
   const mv_tap *tap;
 } pass;
 
-static void tap_stage(const pass *p, const char *name, int layer, const void *rows, int n_row,
-                      int d) {
+static void tap_stage(const pass *p, const char *name, int layer, const void *rows, mv_dtype dtype,
+                      int n_row, int d) {
   if (p->tap && p->tap->on_stage)
-    p->tap->on_stage(p->tap->user, name, layer, rows, p->model->dtype, n_row, d);
+    p->tap->on_stage(p->tap->user, name, layer, rows, dtype, n_row, d);
 }
 
-static void linear(const pass *p, const mv_linear *w, int n_row, const void *x, void *y,
+/* Stored activations into f32 sums, or added to them. */
+static void linear(const pass *p, const mv_linear *w, int n_row, const void *x, float *y,
                    int accumulate) {
-  mv_linear_dims dims = {n_row, w->n_in, w->n_out, p->model->dtype, p->model->dtype, accumulate};
+  mv_linear_dims dims = {n_row, w->n_in, w->n_out, p->model->dtype, MV_DTYPE_F32, accumulate};
   p->model->ops->linear(&p->model->device, &dims, w, x, y);
 }
 
-static void rmsnorm(const pass *p, int n_row, const void *x, const float *w, void *y) {
-  mv_rmsnorm_dims dims = {n_row, p->stack->d_model, p->model->dtype, p->stack->eps};
+/* The same for f32 activations: the two ends of the vision tower. */
+static void linear_wide(const pass *p, const mv_linear *w, int n_row, const float *x, float *y) {
+  mv_linear_dims dims = {n_row, w->n_in, w->n_out, MV_DTYPE_F32, MV_DTYPE_F32, 0};
+  p->model->ops->linear(&p->model->device, &dims, w, x, y);
+}
+
+static void rmsnorm(const pass *p, int n_row, const float *x, const float *w, void *y) {
+  mv_rmsnorm_dims dims = {n_row, p->stack->d_model, MV_DTYPE_F32, p->model->dtype, p->stack->eps};
   p->model->ops->rmsnorm(&p->model->device, &dims, x, w, y);
 }
 
@@ -100,46 +107,49 @@ static void rope_tables(const pass *p, const int32_t *host_position) {
                             p->act->rope);
 }
 
-static char *column(const pass *p, void *rows, int col) {
-  return (char *)rows + (size_t)col * mv_dtype_bytes(p->model->dtype);
-}
-
 /* x -> rotated queries, rotated keys and values in act->qkv. */
 static void project_qkv(const pass *p, const mv_layer *layer) {
   const mv_stack *s = p->stack;
   rmsnorm(p, p->n_row, p->act->x, layer->norm1, p->act->h);
   linear(p, &layer->qkv, p->n_row, p->act->h, p->act->qkv, 0);
-  mv_rope_dims dims = {p->n_row, s->n_head + s->n_kv, s->d_head, qkv_width(s), p->model->dtype};
+  mv_rope_dims dims = {p->n_row, s->n_head + s->n_kv, s->d_head, qkv_width(s), MV_DTYPE_F32};
   p->model->ops->rope(&p->model->device, &dims, p->act->rope, p->act->qkv); /* q and k adjoin */
 }
 
 static mv_attention_dims attention_dims(const pass *p) {
   const mv_stack *s = p->stack;
-  mv_attention_dims dims = {p->n_row,     s->n_head,    s->n_kv,
-                            s->d_head,    qkv_width(s), qkv_width(s),
-                            s->n_head * s->d_head, p->model->dtype};
+  mv_attention_dims dims = {
+      .n_row = p->n_row,
+      .n_head = s->n_head,
+      .n_kv = s->n_kv,
+      .d_head = s->d_head,
+      .ldq = qkv_width(s),
+      .ldkv = qkv_width(s),
+      .ldo = s->n_head * s->d_head,
+      .dtype = MV_DTYPE_F32,
+      .kv_dtype = p->model->dtype,
+      .out_dtype = p->model->dtype,
+  };
   return dims;
 }
 
-static void *keys(const pass *p) {
-  return column(p, p->act->qkv, p->stack->n_head * p->stack->d_head);
+static const float *keys(const pass *p) {
+  return p->act->qkv + p->stack->n_head * p->stack->d_head;
 }
 
-static void *values(const pass *p) {
-  return column(p, p->act->qkv, (p->stack->n_head + p->stack->n_kv) * p->stack->d_head);
-}
+static const float *values(const pass *p) { return keys(p) + p->stack->n_kv * p->stack->d_head; }
 
 /* The MLP in slices of rows, so that its wide buffers stay small. */
 static void mlp(const pass *p, const mv_layer *layer) {
   const mv_stack *s = p->stack;
   rmsnorm(p, p->n_row, p->act->x, layer->norm2, p->act->h);
-  size_t row_bytes = (size_t)s->d_model * mv_dtype_bytes(p->model->dtype);
+  size_t h_bytes = (size_t)s->d_model * mv_dtype_bytes(p->model->dtype);
   for (int row = 0; row < p->n_row; row += MV_MLP_ROWS) {
     int n = mlp_rows(p->n_row - row);
-    mv_activation_dims dims = {n, s->d_ff, p->model->dtype};
-    linear(p, &layer->gate_up, n, (char *)p->act->h + (size_t)row * row_bytes, p->act->gate_up, 0);
+    mv_activation_dims dims = {n, s->d_ff, MV_DTYPE_F32, p->model->dtype};
+    linear(p, &layer->gate_up, n, (char *)p->act->h + (size_t)row * h_bytes, p->act->gate_up, 0);
     p->model->ops->swiglu(&p->model->device, &dims, p->act->gate_up, p->act->ff);
-    linear(p, &layer->down, n, p->act->ff, (char *)p->act->x + (size_t)row * row_bytes, 1);
+    linear(p, &layer->down, n, p->act->ff, p->act->x + (size_t)row * (size_t)s->d_model, 1);
   }
 }
 
@@ -147,7 +157,7 @@ static void finish_layer(const pass *p, int i, const char *name) {
   const mv_layer *layer = &p->stack->layers[i];
   linear(p, &layer->o, p->n_row, p->act->att, p->act->x, 1);
   mlp(p, layer);
-  tap_stage(p, name, i, p->act->x, p->n_row, p->stack->d_model);
+  tap_stage(p, name, i, p->act->x, MV_DTYPE_F32, p->n_row, p->stack->d_model);
   if (p->tap && p->tap->on_layer) p->tap->on_layer(p->tap->user, i + 1, p->stack->n_layer);
 }
 
@@ -158,9 +168,8 @@ static void embed_patches(const pass *p, const mv_window_plan *plan, const float
   mv_model *m = p->model;
   int n = plan->n_patch, group = n / plan->n_group, d_patch = m->patch_embed.n_in;
   int32_t *order = mv_alloc((size_t)n * 4 * sizeof *order);
-  float *raw = m->ops->alloc(&m->device, (size_t)n * (size_t)d_patch * sizeof *raw);
-  void *rows = m->ops->alloc(&m->device,
-                             (size_t)n * (size_t)d_patch * mv_dtype_bytes(m->dtype));
+  size_t n_bytes = (size_t)n * (size_t)d_patch * sizeof(float);
+  float *raw = m->ops->alloc(&m->device, n_bytes), *rows = m->ops->alloc(&m->device, n_bytes);
   if (!order) mv_fail(&m->device.error, MV_ERR_MEMORY, "no memory for the order of patches");
   if (order && raw && rows) {
     int32_t *position = order + n;
@@ -170,11 +179,11 @@ static void embed_patches(const pass *p, const mv_window_plan *plan, const float
       position[n + i] = plan->position[2 * order[i]];
       position[2 * n + i] = plan->position[2 * order[i] + 1];
     }
-    mv_gather_dims dims = {n, d_patch, MV_DTYPE_F32, m->dtype};
-    m->ops->upload(&m->device, raw, patches, (size_t)n * (size_t)d_patch * sizeof *raw);
+    mv_gather_dims dims = {n, d_patch, MV_DTYPE_F32, MV_DTYPE_F32};
+    m->ops->upload(&m->device, raw, patches, n_bytes);
     m->ops->upload(&m->device, p->act->index, order, (size_t)n * sizeof *order);
     m->ops->gather_rows(&m->device, &dims, p->act->index, raw, rows);
-    linear(p, &m->patch_embed, n, rows, p->act->x, 0);
+    linear_wide(p, &m->patch_embed, n, rows, p->act->x);
     rope_tables(p, position);
   }
   m->ops->free(&m->device, rows);
@@ -183,30 +192,30 @@ static void embed_patches(const pass *p, const mv_window_plan *plan, const float
 }
 
 /* Four patch rows become one decoder row, back in raster order. */
-static void merge(const pass *p, const mv_window_plan *plan, void *out) {
+static void merge(const pass *p, const mv_window_plan *plan, float *out) {
   mv_model *m = p->model;
   int n = plan->n_group, d = m->decoder.d_model;
   /* qkv is free now and wide enough for [n_group, 4 d]: it has 3 d columns and 4 times the rows. */
-  void *hidden = p->act->qkv;
+  float *hidden = p->act->qkv;
   rmsnorm(p, p->n_row, p->act->x, m->merger_norm, p->act->h);
   linear(p, &m->merger_fc1, n, p->act->h, hidden, 0);
-  mv_activation_dims gelu = {n, m->merger_fc1.n_out, m->dtype};
+  mv_activation_dims gelu = {n, m->merger_fc1.n_out, MV_DTYPE_F32, MV_DTYPE_F32};
   m->ops->gelu(&m->device, &gelu, hidden);
-  void *merged = m->ops->alloc(&m->device, (size_t)n * (size_t)d * mv_dtype_bytes(m->dtype));
+  float *merged = m->ops->alloc(&m->device, (size_t)n * (size_t)d * sizeof *merged);
   if (!merged) return;
-  linear(p, &m->merger_fc2, n, hidden, merged, 0);
-  mv_gather_dims dims = {n, d, m->dtype, m->dtype};
+  linear_wide(p, &m->merger_fc2, n, hidden, merged);
+  mv_gather_dims dims = {n, d, MV_DTYPE_F32, MV_DTYPE_F32};
   m->ops->upload(&m->device, p->act->index, plan->inverse, (size_t)n * sizeof *plan->inverse);
   m->ops->gather_rows(&m->device, &dims, p->act->index, merged, out);
   m->ops->free(&m->device, merged);
 }
 
 void mv_vision_forward(mv_model *model, mv_activations *act, const mv_window_plan *plan,
-                       const float *patches, void *out, const mv_tap *tap) {
+                       const float *patches, float *out, const mv_tap *tap) {
   assert(plan->n_patch <= act->max_rows);
   pass p = {model, &model->vision, act, plan->n_patch, tap};
   embed_patches(&p, plan, patches);
-  tap_stage(&p, "vision.patch_embed", -1, act->x, p.n_row, model->vision.d_model);
+  tap_stage(&p, "vision.patch_embed", -1, act->x, MV_DTYPE_F32, p.n_row, model->vision.d_model);
   mv_attention_dims dims = attention_dims(&p);
   for (int i = 0; i < model->vision.n_layer; i++) {
     int full = model->full_attention[i];
@@ -217,33 +226,33 @@ void mv_vision_forward(mv_model *model, mv_activations *act, const mv_window_pla
     finish_layer(&p, i, "vision.block");
   }
   merge(&p, plan, out);
-  tap_stage(&p, "vision.merged", -1, out, plan->n_group, model->decoder.d_model);
+  tap_stage(&p, "vision.merged", -1, out, MV_DTYPE_F32, plan->n_group, model->decoder.d_model);
 }
 
 /* ---- decoder ---- */
 
+/* All rows are normed, which costs little, and the wanted ones gathered: act->att is as wide. */
 static void head(const pass *p, const mv_batch *batch, float *logits) {
   mv_model *m = p->model;
-  mv_gather_dims gather = {batch->n_want, m->decoder.d_model, m->dtype, m->dtype};
-  m->ops->upload(&m->device, p->act->index, batch->want,
-                 (size_t)batch->n_want * sizeof *batch->want);
-  m->ops->gather_rows(&m->device, &gather, p->act->index, p->act->x, p->act->h);
-  rmsnorm(p, batch->n_want, p->act->h, m->final_norm, p->act->h);
-  tap_stage(p, "decoder.norm", -1, p->act->h, batch->n_want, m->decoder.d_model);
-  mv_linear_dims dims = {batch->n_want,  m->head.n_in, m->head.n_out,
-                         m->dtype, MV_DTYPE_F32, 0};
-  m->ops->linear(&m->device, &dims, &m->head, p->act->h, logits);
+  int n = batch->n_want, d = m->decoder.d_model;
+  mv_gather_dims gather = {n, d, m->dtype, m->dtype};
+  mv_linear_dims dims = {n, d, m->head.n_out, m->dtype, MV_DTYPE_F32, 0};
+  rmsnorm(p, p->n_row, p->act->x, m->final_norm, p->act->h);
+  m->ops->upload(&m->device, p->act->index, batch->want, (size_t)n * sizeof *batch->want);
+  m->ops->gather_rows(&m->device, &gather, p->act->index, p->act->h, p->act->att);
+  tap_stage(p, "decoder.norm", -1, p->act->att, m->dtype, n, d);
+  m->ops->linear(&m->device, &dims, &m->head, p->act->att, logits);
 }
 
 void mv_decoder_forward(mv_model *model, mv_activations *act, const mv_batch *batch, void *cache,
                         size_t cache_stride, float *logits, const mv_tap *tap) {
   assert(batch->n_row <= act->max_rows && batch->n_want <= batch->n_row);
   pass p = {model, &model->decoder, act, batch->n_row, tap};
-  mv_gather_dims embed = {batch->n_row, model->decoder.d_model, model->embed_dtype, model->dtype};
+  mv_gather_dims embed = {batch->n_row, model->decoder.d_model, model->embed_dtype, MV_DTYPE_F32};
   model->ops->upload(&model->device, act->index, batch->ids,
                      (size_t)batch->n_row * sizeof *batch->ids);
   model->ops->embed(&model->device, &embed, act->index, model->embed, batch->image_rows, act->x);
-  tap_stage(&p, "embed", -1, act->x, batch->n_row, model->decoder.d_model);
+  tap_stage(&p, "embed", -1, act->x, MV_DTYPE_F32, batch->n_row, model->decoder.d_model);
   rope_tables(&p, batch->position);
   mv_attention_dims dims = attention_dims(&p);
   for (int i = 0; i < model->decoder.n_layer; i++) {

@@ -18,18 +18,19 @@ extern "C" {
 /* Rows of the widest buffers (gate and up): the MLP of a bigger batch goes in slices of this. */
 #define MV_MLP_ROWS 1024
 
-/* Working memory of one stack for up to max_rows rows. All device memory, owned. */
+/* Working memory of one stack for up to max_rows rows. All device memory, owned. What a product
+ * reads (h, att, ff) and the KV cache are stored in the precision's dtype; sums stay f32. */
 typedef struct mv_activations {
   int max_rows;
-  void *x;             /* [max_rows, d]              the residual stream  */
-  void *h;             /* [max_rows, d]              normed               */
-  void *qkv;           /* [max_rows, q + 2 kv]                            */
-  void *att;           /* [max_rows, q]                                   */
-  void *gate_up;       /* [min(max_rows, MV_MLP_ROWS), 2 f]               */
-  void *ff;            /* [min(max_rows, MV_MLP_ROWS), f]                 */
-  float *rope;         /* [max_rows, d_head / 2, 2]                       */
-  int32_t *position;   /* [3, max_rows]                                   */
-  int32_t *index;      /* [max_rows] ids, or rows to gather               */
+  float *x;          /* [max_rows, d]                     the residual stream */
+  void *h;           /* [max_rows, d]                     normed              */
+  float *qkv;        /* [max_rows, q + 2 kv]                                  */
+  void *att;         /* [max_rows, q]                                         */
+  float *gate_up;    /* [min(max_rows, MV_MLP_ROWS), 2 f]                     */
+  void *ff;          /* [min(max_rows, MV_MLP_ROWS), f]                       */
+  float *rope;       /* [max_rows, d_head / 2, 2]                             */
+  int32_t *position; /* [3, max_rows]                                         */
+  int32_t *index;    /* [max_rows]                        ids, or rows to gather */
 } mv_activations;
 
 /* Bytes that mv_activations_init takes: the plan. */
@@ -48,10 +49,10 @@ typedef struct mv_tap {
 } mv_tap;
 
 /* Runs the vision tower on one image. `patches` is f32 [n_patch, 1176] on the host in merge-block
- * order, `plan` its window order. Fills out: device, [n_patch / merge^2, decoder d_model], in raster
- * order. */
+ * order, `plan` its window order. Fills out: device f32 [n_patch / merge^2, decoder d_model], in
+ * raster order. */
 void mv_vision_forward(mv_model *model, mv_activations *act, const mv_window_plan *plan,
-                       const float *patches, void *out, const mv_tap *tap);
+                       const float *patches, float *out, const mv_tap *tap);
 
 /* One step's rows. */
 typedef struct mv_batch {
@@ -60,8 +61,8 @@ typedef struct mv_batch {
   const int32_t *position; /* [3, n_row] M-RoPE                                 */
   const mv_seq_rows *seqs; /* [n_seq] covering all rows                         */
   int n_seq;
-  const void *image_rows; /* device, [*, d_model]; NULL when no id is negative */
-  const int32_t *want;    /* [n_want] rows whose logits are wanted             */
+  const float *image_rows; /* device, [*, d_model]; NULL when no id is negative */
+  const int32_t *want;     /* [n_want] rows whose logits are wanted             */
   int n_want;
 } mv_batch;
 

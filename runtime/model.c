@@ -109,7 +109,9 @@ static mv_linear load_linear(loader *ld, const stacked *s, int layer) {
 }
 
 static void load_decoder_layer(loader *ld, int i, mv_layer *layer) {
-  static const stacked qkv = {3, {MV_W_LAYER_Q, MV_W_LAYER_K, MV_W_LAYER_V}, 1,
+  static const stacked qkv = {3,
+                              {MV_W_LAYER_Q, MV_W_LAYER_K, MV_W_LAYER_V},
+                              1,
                               {MV_W_LAYER_Q_BIAS, MV_W_LAYER_K_BIAS, MV_W_LAYER_V_BIAS}};
   static const stacked o = {1, {MV_W_LAYER_O}, 0, {0}};
   static const stacked gate_up = {2, {MV_W_LAYER_GATE, MV_W_LAYER_UP}, 0, {0}};
@@ -125,8 +127,8 @@ static void load_decoder_layer(loader *ld, int i, mv_layer *layer) {
 static void load_vision_block(loader *ld, int i, mv_layer *layer) {
   static const stacked qkv = {1, {MV_W_BLOCK_QKV}, 1, {MV_W_BLOCK_QKV_BIAS}};
   static const stacked o = {1, {MV_W_BLOCK_PROJ}, 1, {MV_W_BLOCK_PROJ_BIAS}};
-  static const stacked gate_up = {2, {MV_W_BLOCK_GATE, MV_W_BLOCK_UP}, 1,
-                                  {MV_W_BLOCK_GATE_BIAS, MV_W_BLOCK_UP_BIAS}};
+  static const stacked gate_up = {
+      2, {MV_W_BLOCK_GATE, MV_W_BLOCK_UP}, 1, {MV_W_BLOCK_GATE_BIAS, MV_W_BLOCK_UP_BIAS}};
   static const stacked down = {1, {MV_W_BLOCK_DOWN}, 1, {MV_W_BLOCK_DOWN_BIAS}};
   layer->norm1 = load_vector(ld, MV_W_BLOCK_NORM1, i);
   layer->qkv = load_linear(ld, &qkv, i);
@@ -215,8 +217,10 @@ static mv_status load_weights(mv_model *model, mv_error *err) {
   load_decoder(&ld, &config->text);
   model->final_norm = load_vector(&ld, MV_W_FINAL_NORM, 0);
   if (mv_checkpoint_head_is_tied(model->checkpoint))
-    model->head = (mv_linear){.n_in = config->text.d_model, .n_out = config->text.vocab_size,
-                              .n_part = 1, .part = {{model->embed, config->text.vocab_size}},
+    model->head = (mv_linear){.n_in = config->text.d_model,
+                              .n_out = config->text.vocab_size,
+                              .n_part = 1,
+                              .part = {{model->embed, config->text.vocab_size}},
                               .dtype = model->embed_dtype};
   else
     model->head = load_linear(&ld, &head, 0);
@@ -264,9 +268,9 @@ static mv_status open_device(mv_model *model, const mv_model_options *options, m
 }
 
 static void choose_precision(mv_model *model, mv_precision wanted) {
-  model->precision = wanted != MV_PRECISION_AUTO  ? wanted
-                     : model->device.has_bf16     ? MV_PRECISION_BF16
-                                                  : MV_PRECISION_FP32;
+  model->precision = wanted != MV_PRECISION_AUTO ? wanted
+                     : model->device.has_bf16    ? MV_PRECISION_BF16
+                                                 : MV_PRECISION_FP32;
   model->dtype = model->precision == MV_PRECISION_BF16 ? MV_DTYPE_BF16 : MV_DTYPE_F32;
 }
 
@@ -307,9 +311,7 @@ void mv_model_close(mv_model *model) {
 }
 
 const mv_tokenizer *mv_model_tokenizer(const mv_model *model) { return model->tokenizer; }
-const mv_preprocessor *mv_model_preprocessor(const mv_model *model) {
-  return &model->preprocessor;
-}
+const mv_preprocessor *mv_model_preprocessor(const mv_model *model) { return &model->preprocessor; }
 const mv_checkpoint *mv_model_checkpoint(const mv_model *model) { return model->checkpoint; }
 const char *mv_model_device_name(const mv_model *model) { return model->device.name; }
 mv_precision mv_model_precision(const mv_model *model) { return model->precision; }

@@ -12,9 +12,9 @@
 
 #include "vision/grid.h"
 
-/* Fills position[3 * n] (t, then h, then w) for n ids in which each run of image_token_id stands for
- * the next of n_grid images. Returns the position of the token that follows. The runs must match
- * the grids (asserted). */
+/* Fills position[3 * n] (t, then h, then w) for n ids in which each run of image_token_id stands
+ * for the next of n_grid images. Returns the position of the token that follows. The runs must
+ * match the grids (asserted). */
 int32_t mv_mrope_positions(const int32_t *ids, size_t n, int32_t image_token_id,
                            const mv_grid *grids, int n_grid, int merge, int32_t *position);
 

@@ -12,7 +12,8 @@ static mv_status check(const mv_sampling *p, mv_error *err) {
                    (double)p->temperature);
   if (!(p->top_p > 0 && p->top_p <= 1))
     return mv_fail(err, MV_ERR_USAGE, "top-p %g: expected a value in (0, 1]", (double)p->top_p);
-  if (p->top_k < 0) return mv_fail(err, MV_ERR_USAGE, "top-k %d: expected 0 (off) or more", p->top_k);
+  if (p->top_k < 0)
+    return mv_fail(err, MV_ERR_USAGE, "top-k %d: expected 0 (off) or more", p->top_k);
   if (!(p->repetition_penalty > 0) || isinf(p->repetition_penalty))
     return mv_fail(err, MV_ERR_USAGE, "repetition penalty %g: expected a positive value (1 = off)",
                    (double)p->repetition_penalty);
