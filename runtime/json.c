@@ -102,7 +102,7 @@ static mv_status parse_unicode_escape(parser *p, uint32_t *cp) {
 static mv_status parse_escape(parser *p, char **to) {
   static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
   if (*p->at == 'u') {
-    uint32_t cp;
+    uint32_t cp = 0;
     p->at++;
     MV_TRY(parse_unicode_escape(p, &cp));
     *to += mv_utf8_encode(cp, *to);
@@ -287,7 +287,7 @@ static mv_status finish_object(parser *p, mv_json *object) {
 }
 
 static mv_status parse_members(parser *p, mv_json *object) {
-  mv_json *last = NULL, *child;
+  mv_json *last = NULL, *child = NULL;
   skip_space(p);
   if (take(p, "}")) return MV_OK;
   for (;;) {
@@ -306,7 +306,7 @@ static mv_status parse_members(parser *p, mv_json *object) {
 }
 
 static mv_status parse_items(parser *p, mv_json *array) {
-  mv_json *last = NULL, *child;
+  mv_json *last = NULL, *child = NULL;
   skip_space(p);
   if (take(p, "]")) return MV_OK;
   for (;;) {
