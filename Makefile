@@ -1,0 +1,81 @@
+# The developer commands. `make demo` and `make test` work on a fresh Debian or Ubuntu machine.
+.PHONY: help build demo test asan lint format fuzz soak bench gpu-test tiny install clean
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+CMAKE ?= cmake
+
+help:
+	@echo "make demo      build, then measure the sample images with the embedded checkpoint"
+	@echo "make test      build and run every test that needs no GPU, then again under sanitizers"
+	@echo "make asan      only the second half: AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make lint      the rules of the house: includes, contracts, sizes, format"
+	@echo "make format    clang-format every source"
+	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60) seconds each"
+	@echo "make soak      the long tests"
+	@echo "make bench     kernels on this machine, and the same checkpoint beside its peers"
+	@echo "make gpu-test  everything that needs a CUDA device"
+	@echo "make tiny      retrain the embedded checkpoint (PyTorch; hours on a CPU)"
+	@echo "make install   program, man page, completion, checkpoint into PREFIX (/usr/local)"
+
+build:
+	@.ci/setup build
+	@$(CMAKE) -S . -B build -DBUILD_TESTING=OFF $(CMAKE_ARGS) >build.log 2>&1 || { cat build.log; exit 1; }
+	@$(CMAKE) --build build --parallel $(JOBS) >>build.log 2>&1 || { tail -n 40 build.log; exit 1; }
+	@rm -f build.log
+
+demo: build
+	@tests/demo.sh build/medvision
+
+test:
+	@.ci/setup test
+	$(CMAKE) -S . -B build -DBUILD_TESTING=ON -DMV_WERROR=$(if $(CI),ON,OFF) $(CMAKE_ARGS)
+	$(CMAKE) --build build --parallel $(JOBS)
+	cd build && ctest --output-on-failure --label-exclude slow
+	$(MAKE) asan
+
+asan:
+	@.ci/setup test
+	$(CMAKE) -S . -B build-asan -DBUILD_TESTING=ON -DMV_ASAN=ON $(CMAKE_ARGS)
+	$(CMAKE) --build build-asan --parallel $(JOBS)
+	cd build-asan && ctest --output-on-failure --label-exclude 'slow|lint|python'
+
+lint: build-tests
+	cd build && ctest --output-on-failure --label-regex lint
+
+.PHONY: build-tests
+build-tests:
+	@.ci/setup test
+	$(CMAKE) -S . -B build -DBUILD_TESTING=ON $(CMAKE_ARGS)
+	$(CMAKE) --build build --parallel $(JOBS)
+
+format:
+	git ls-files '*.c' '*.h' | grep -v _strings | xargs clang-format -i
+
+FUZZ_SECONDS ?= 60
+fuzz:
+	@.ci/setup fuzz
+	$(CMAKE) -S . -B build-fuzz -DMV_FUZZ=ON -DMV_ASAN=ON -DCMAKE_C_COMPILER=clang $(CMAKE_ARGS)
+	$(CMAKE) --build build-fuzz --parallel $(JOBS)
+	for target in build-fuzz/fuzz/fuzz_*; do \
+	  name=$${target##*/fuzz_}; mkdir -p build-fuzz/corpus/$$name; \
+	  $$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -timeout=20 \
+	    -artifact_prefix=build-fuzz/corpus/$$name- \
+	    build-fuzz/corpus/$$name tests/fuzz/corpus/$$name || exit 1; done
+
+soak: build-tests
+	cd build && ctest --output-on-failure --label-regex slow
+
+bench: build
+	build/medvision bench kernels --device cpu
+	bench/peers/run.sh
+
+gpu-test:
+	@echo "This version has no CUDA backend yet; there is nothing to test on a GPU."
+
+tiny:
+	weights/tiny/train.sh
+
+install: build
+	$(CMAKE) --install build $(if $(PREFIX),--prefix $(PREFIX))
+
+clean:
+	rm -rf build build-asan build-fuzz build.log
