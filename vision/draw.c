@@ -25,7 +25,8 @@ static double dash_coverage(double along, double dash) {
   return fmin(1, fmax(0, inside + 0.5));
 }
 
-void mv_draw_line(mv_image *image, mv_point a, mv_point b, double width, double dash, mv_ink ink) {
+void mv_draw_line(mv_image *image, mv_draw_point a, mv_draw_point b, double width, double dash,
+                  mv_ink ink) {
   if (!isfinite(a.x) || !isfinite(a.y) || !isfinite(b.x) || !isfinite(b.y)) return;
   double r = width / 2, dx = b.x - a.x, dy = b.y - a.y, length = sqrt(dx * dx + dy * dy);
   double ux = length > 0 ? dx / length : 0, uy = length > 0 ? dy / length : 0;
@@ -43,7 +44,7 @@ void mv_draw_line(mv_image *image, mv_point a, mv_point b, double width, double 
     }
 }
 
-void mv_draw_disc(mv_image *image, mv_point center, double radius, mv_ink ink) {
+void mv_draw_disc(mv_image *image, mv_draw_point center, double radius, mv_ink ink) {
   mv_draw_line(image, center, center, 2 * radius, 0, ink);
 }
 

@@ -18,13 +18,14 @@ typedef struct mv_ink {
   float alpha; /* 0 invisible .. 1 opaque */
 } mv_ink;
 
-typedef struct mv_point {
+typedef struct mv_draw_point {
   double x, y;
-} mv_point;
+} mv_draw_point;
 
 /* A straight stroke with round ends; `dash` is the length of its dashes and gaps, 0 for none. */
-void mv_draw_line(mv_image *image, mv_point a, mv_point b, double width, double dash, mv_ink ink);
-void mv_draw_disc(mv_image *image, mv_point center, double radius, mv_ink ink);
+void mv_draw_line(mv_image *image, mv_draw_point a, mv_draw_point b, double width, double dash,
+                  mv_ink ink);
+void mv_draw_disc(mv_image *image, mv_draw_point center, double radius, mv_ink ink);
 /* Fills the pixels from (x0, y0) up to but without (x1, y1). */
 void mv_draw_rect(mv_image *image, int x0, int y0, int x1, int y1, mv_ink ink);
 

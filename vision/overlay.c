@@ -65,14 +65,14 @@ void mv_overlay_free(mv_overlay *o) {
 /* NaN stays NaN and is not drawn. */
 static double clamp01(double v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
 
-static mv_point on_canvas(const mv_overlay *o, const double p[2]) {
-  return (mv_point){clamp01(p[0]) * o->canvas.width, (1 - clamp01(p[1])) * o->canvas.height};
+static mv_draw_point on_canvas(const mv_overlay *o, const double p[2]) {
+  return (mv_draw_point){clamp01(p[0]) * o->canvas.width, (1 - clamp01(p[1])) * o->canvas.height};
 }
 
 static double line_width(const mv_overlay *o) { return 2.0 * o->size; }
 
 /* Two passes, so that no halo darkens a stroke drawn before it. */
-static void strokes(mv_overlay *o, mv_point (*ends)[2], int n, mv_pen pen) {
+static void strokes(mv_overlay *o, mv_draw_point (*ends)[2], int n, mv_pen pen) {
   for (int i = 0; i < n; i++)
     mv_draw_line(&o->canvas, ends[i][0], ends[i][1], line_width(o) + 2.0 * o->size,
                  pen_dash(o, pen), halo_ink);
@@ -85,23 +85,23 @@ void mv_overlay_box(mv_overlay *o, const double box[4], mv_pen pen) {
   double high[2] = {fmax(box[0], box[2]), fmax(box[1], box[3])};
   for (int i = 0; i < 4; i++)
     if (isnan(box[i])) return;
-  mv_point a = on_canvas(o, low), b = on_canvas(o, high);
+  mv_draw_point a = on_canvas(o, low), b = on_canvas(o, high);
   /* Whole pixels give crisp sides; half a line inside, so that the border keeps them whole. */
   double r = line_width(o) / 2, w = o->canvas.width - r, h = o->canvas.height - r;
   double x0 = fmin(w, fmax(r, rint(a.x))), x1 = fmin(w, fmax(r, rint(b.x)));
   double y0 = fmin(h, fmax(r, rint(b.y))), y1 = fmin(h, fmax(r, rint(a.y)));
-  mv_point sides[4][2] = {
+  mv_draw_point sides[4][2] = {
       {{x0, y0}, {x1, y0}}, {{x1, y0}, {x1, y1}}, {{x1, y1}, {x0, y1}}, {{x0, y1}, {x0, y0}}};
   strokes(o, sides, 4, pen);
 }
 
-static void dot(mv_overlay *o, mv_point p, mv_pen pen) {
+static void dot(mv_overlay *o, mv_draw_point p, mv_pen pen) {
   mv_draw_disc(&o->canvas, p, 4.0 * o->size, halo_ink);
   mv_draw_disc(&o->canvas, p, 3.0 * o->size, pen_ink(pen));
 }
 
 void mv_overlay_line(mv_overlay *o, const double a[2], const double b[2], mv_pen pen) {
-  mv_point ends[1][2] = {{on_canvas(o, a), on_canvas(o, b)}};
+  mv_draw_point ends[1][2] = {{on_canvas(o, a), on_canvas(o, b)}};
   if (isnan(a[0]) || isnan(a[1]) || isnan(b[0]) || isnan(b[1])) return;
   strokes(o, ends, 1, pen);
   dot(o, ends[0][0], pen);
@@ -112,7 +112,7 @@ static int text_size(const mv_overlay *o) { return o->size + 1; }
 
 void mv_overlay_mark(mv_overlay *o, const double at[2], const char *label, mv_pen pen) {
   if (isnan(at[0]) || isnan(at[1])) return;
-  mv_point p = on_canvas(o, at);
+  mv_draw_point p = on_canvas(o, at);
   mv_str text = mv_str_of(label);
   int size = text_size(o), gap = 5 * o->size;
   int width = mv_draw_text_width(size, text), height = 7 * size;
@@ -156,7 +156,7 @@ static mv_str take_line(mv_str *text, int size, int width) {
 static void draw_sample(const mv_overlay *o, mv_image *out, int x, int y, mv_pen pen) {
   if (pen == MV_PEN_NONE) return;
   int size = text_size(o);
-  mv_point a = {x + size, y + 3.5 * size}, b = {x + (STRIP_SAMPLE - 5.0) * size, a.y};
+  mv_draw_point a = {x + size, y + 3.5 * size}, b = {x + (STRIP_SAMPLE - 5.0) * size, a.y};
   mv_draw_line(out, a, b, line_width(o), pen == MV_PEN_TRUTH ? 2.2 * size : 0, pen_ink(pen));
 }
 
