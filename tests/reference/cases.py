@@ -1,13 +1,16 @@
 """What is made: small checkpoints, pictures and prompts, as plain data.
 
-Every checkpoint is Qwen2.5-VL with random weights; between them they cover the shapes and file forms
-that loaders get wrong. `committed` ones live in tests/data/reference; the rest are made on demand.
+Every checkpoint is Qwen2.5-VL with random weights; between them they cover the shapes and file
+forms that loaders get wrong. `committed` ones live in tests/data/reference; the rest are made on
+demand.
 """
 
 # rows: rows of the embedding (the tokenizer has 534 ids, so some rows are never text, as in the
-# published checkpoint). heads: query, key-value; the head dimension is d / query heads. vision: heads x dv/heads.
-# stored: dtype of the files. form: "nested" (config and names of transformers 5), "flat"
-# (those of transformers <= 4.51, which the published checkpoint uses). shards: files.
+# published checkpoint). heads: query, key-value; the head dimension is d / query heads, in the
+# vision tower dv / vheads. stored: dtype of the files. form: "nested" (config and names of
+# transformers 5) or "flat" (those of transformers <= 4.51, which the published checkpoint uses).
+# shards: files. eps: one is large, so that it matters which norms take it (those of the vision
+# tower never do: 1e-6).
 SPECS = {
     "gqa2-head32-bf16": dict(
         committed=True, seed=11, d=128, heads=(4, 2), ff=104, layers=2, rows=536, tied=False,

@@ -2,7 +2,7 @@
 
     python compare_dumps.py GOT WANT [--tolerance 1e-4] [--all]
 
-GOT and WANT are folders with prefill.safetensors (or such files) written by `medvision ... --dump` and
+GOT and WANT are folders with prefill.safetensors (or such files) written by `medvision --dump` and
 dump_reference.py. One line a stage: relative L2, largest difference and where, non-finite count.
 Exit code 0 when every stage of WANT is in GOT, with its shape and within the tolerance (relative
 L2), else 1. In fp32 every stage should stay below 1e-4; a wrong one is usually above 1e-2.

@@ -1,7 +1,8 @@
-"""Writes the tensors of every stage of the reference's prefill, to hold against `medvision ... --dump`.
+"""Writes the tensors of every stage of the reference's prefill, to hold against `medvision --dump`.
 
     python dump_reference.py CHECKPOINT OUT [--case ID] [--dtype float32|bfloat16]
-    python dump_reference.py CHECKPOINT OUT --prompt TEXT [--system TEXT] [--image F]... [--image-order last]
+    python dump_reference.py CHECKPOINT OUT --prompt TEXT [--system TEXT] [--image F]...
+                             [--image-order first|last]
 
 OUT/prefill.safetensors, all float32, under the engine's names:
 

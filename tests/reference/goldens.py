@@ -1,9 +1,9 @@
 """Holds the program's answers against expected.jsonl. Standard library only.
 
-The bounds are the project's definition of right in fp32: greedy tokens equal unless the reference's two
-best tokens lie within NEAR_TIE of each other, log-probabilities within TOLERANCE. In bf16 the
-logits after the prompt may be no further from the reference's fp32 ones than the reference's own bf16 is
-(root mean square of the relative L2 distances over a checkpoint's cases).
+The bounds are the project's definition of right. fp32: greedy tokens equal unless the reference's
+two best tokens lie within NEAR_TIE of each other, log-probabilities within TOLERANCE. bf16: the
+logits after the prompt are no further from the reference's fp32 ones than those of the reference in
+bf16 are (root mean square of the relative L2 distances over a checkpoint's cases).
 """
 import array
 import base64

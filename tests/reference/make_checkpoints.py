@@ -203,7 +203,8 @@ def expect(ref, half, case, image_folder, forbidden):
     if set(ids) & forbidden:
         raise ValueError("%s: generates a picture token; choose another seed" % case["id"])
     cached_ids, cached = ref.generate(inputs, case["max_new_tokens"])
-    differ = (cached - torch.stack(all_logits)).abs().max().item() if cached_ids == ids else math.inf
+    same = cached_ids == ids
+    differ = (cached - torch.stack(all_logits)).abs().max().item() if same else math.inf
     if not differ < 5e-4:
         raise ValueError("%s: cached and recomputed generation differ: %s, %s, %g" %
                          (case["id"], ids, cached_ids, differ))
@@ -222,7 +223,8 @@ def expect_all(folder, image_folder, s):
     """Writes expected.jsonl and made_with.json of one checkpoint folder."""
     ref, half = Reference(folder), Reference(folder, torch.bfloat16)
     raw = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
-    forbidden = {raw.token_to_id(t) for t in ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>")}
+    pictures = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>")
+    forbidden = {raw.token_to_id(t) for t in pictures}
     lines, worst = [], 0.0
     for case in CASES:
         for text in (case["prompt"], case["system"] or ""):

@@ -42,7 +42,7 @@ class Reference:
         extra = torch.tensor([list(extra_ids)], dtype=torch.long)
         kinds = inputs["mm_token_type_ids"]
         given = dict(inputs, input_ids=torch.cat([inputs["input_ids"], extra], 1),
-                     mm_token_type_ids=torch.cat([kinds, torch.zeros_like(extra, dtype=kinds.dtype)], 1))
+                     mm_token_type_ids=torch.cat([kinds, torch.zeros_like(extra).to(kinds)], 1))
         given["attention_mask"] = torch.ones_like(given["input_ids"])
         self.model.model.rope_deltas = None
         with torch.no_grad():

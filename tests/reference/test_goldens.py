@@ -86,7 +86,8 @@ def write_dump(folder, logits):
     header = json.dumps({"logits": {"dtype": "F32", "shape": [1, len(logits)],
                                     "data_offsets": [0, 4 * len(logits)]}}).encode()
     with open(os.path.join(folder, "prefill.safetensors"), "wb") as f:
-        f.write(struct.pack("<Q", len(header)) + header + struct.pack("<%df" % len(logits), *logits))
+        f.write(struct.pack("<Q", len(header)) + header)
+        f.write(struct.pack("<%df" % len(logits), *logits))
 
 
 def stand_in(argv):
@@ -99,11 +100,14 @@ def stand_in(argv):
     for flag in ("--quiet", "--json", "--jsonl"):
         ap.add_argument(flag, action="store_true")
     a = ap.parse_args(argv[2:])
-    table = {(c["prompt"], c["system"], c["image_order"], tuple(map(os.path.basename, c["images"]))): c
+
+    def key(prompt, system, order, images):
+        return prompt, system, order, tuple(map(os.path.basename, images))
+    table = {key(c["prompt"], c["system"], c["image_order"], c["images"]): c
              for c in goldens.load_expected(a.model)}
 
     def answer(prompt, system, images):
-        return table[(prompt, system, a.image_order, tuple(map(os.path.basename, images)))]
+        return table[key(prompt, system, a.image_order, images)]
     if fault == "crash":
         return 1
     if fault == "garbage":

@@ -1,5 +1,5 @@
-"""Shows that the committed cases can fail: each known way to get this architecture wrong, put into the
-reference, must move a log-probability by more than the tolerance on some committed case.
+"""Shows that the committed cases can fail: each known way to get this architecture wrong, put into
+the reference, must move a log-probability by more than the tolerance on some committed case.
 
     python test_sensitivity.py [--data tests/data/reference]
 
@@ -304,7 +304,8 @@ def main():
     for text, (moved, where) in sorted(best.items(), key=lambda x: x[1]):
         print("%8.4f  %-60s %s" % (moved, text, where))
         enough = MARGIN * goldens.TOLERANCE
-        tally.note(text, [] if moved > enough else ["moves only %.4f, wanted %.4f" % (moved, enough)])
+        tally.note(text, [] if moved > enough else ["moves only %.4f, wanted %.4f" %
+                                                    (moved, enough)])
     return tally.finish()
 
 
