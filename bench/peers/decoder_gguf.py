@@ -1,6 +1,6 @@
-"""Writes the decoder of a Qwen2.5-VL checkpoint as a GGUF file for llama.cpp: arch qwen2vl, matrices
-in bf16, norms and biases in f32 as llama.cpp wants them. No vision tower and no vocabulary: the
-bench feeds token ids.
+"""Writes the decoder of a Qwen2.5-VL checkpoint as a GGUF file for llama.cpp: arch qwen2vl,
+matrices in bf16, norms and biases in f32 as llama.cpp wants them. No vision tower and no vocabulary:
+the bench feeds token ids.
 
     python decoder_gguf.py CHECKPOINT OUT.gguf
 """

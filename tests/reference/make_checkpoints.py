@@ -229,7 +229,7 @@ def expect_all(folder, image_folder, s):
     for case in CASES:
         for text in (case["prompt"], case["system"] or ""):
             if ref.processor.tokenizer(text)["input_ids"] != raw.encode(text).ids:
-                raise ValueError("%s: transformers does not use tokenizer.json as it is" % case["id"])
+                raise ValueError("%s: transformers departs from tokenizer.json" % case["id"])
         line, differ = expect(ref, half, case, image_folder, forbidden)
         lines.append(line)
         worst = max(worst, differ)
