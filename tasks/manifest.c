@@ -124,7 +124,7 @@ static mv_status read_pixel_size(const mv_json *line, mv_manifest *m, mv_error *
   for (int i = 0; i < 2; i++) {
     if (!mv_json_is_number(two[i])) return wrong("pixel_size", expected, two[i], err);
     double mm = two[i]->number;
-    if (!(mm > 0 && mm < 1e30))
+    if (!((float)mm > 0 && mm < 1e30))
       return mv_fail(err, MV_ERR_USAGE, "\"pixel_size\": expected %s, found %g", expected, mm);
     *out[i] = (float)mm;
   }

@@ -35,5 +35,6 @@ pick("prompts", lambda row, line: prompts(row, line) or not row.get("image_descr
 pick("pixel_size", lambda row, line: int(row["id"][-5:]) % 9 == 0)
 pick("cot_targets", first(2, "variant"))
 pick("geometry", first(20, "kind"))
-pick("sample_metrics", first(12, "category", "task_type"))
+boxes = first(25, "category")
+pick("sample_metrics", lambda row, line: row["metrics"] and "avgIoU" in row["metrics"] and boxes(row, line))
 pick("cases", lambda row, line: bool(row.get("image_size")), f"{contract}/cases.jsonl")

@@ -3,6 +3,7 @@
 
 #include "runtime/pyfloat.h"
 #include "tasks/answer.h"
+#include "tasks/parse.h"
 #include "tests/check_main.h"
 #include "tests/jsonl.h"
 
@@ -87,6 +88,29 @@ START_TEST(agrees_with_the_ground_truth_of_the_original) {
 }
 END_TEST
 
+/* IoU of the float32 predictions the benchmark scores. */
+static void check_iou(const mv_json *row, const char *where) {
+  const mv_json *iou = mv_json_get(mv_json_get(mv_json_get(row, "metrics"), "avgIoU"), "IoU");
+  mv_str pred = jsonl_text(row, "pred"), target = jsonl_text(row, "target");
+  double box[4], truth[4];
+  mv_json_doc doc = {0};
+  if (!mv_json_is(iou, MV_JSON_FLOAT)) return; /* another task, or nothing parsed */
+  ck_assert_int_eq(mv_json_parse(&doc, target, NULL), MV_OK);
+  for (int i = 0; i < 4; i++) {
+    truth[i] = mv_json_at(doc.root, (size_t)i)->number;
+    if (mv_answer_value(pred, i, &box[i], NULL) != MV_OK) box[i] = NAN;
+    box[i] = (double)(float)box[i];
+  }
+  double got = mv_box_iou(box, truth);
+  ck_assert_msg(got == iou->number, "%s: %.17g, expected %.17g", where, got, iou->number);
+  mv_json_doc_free(&doc);
+}
+
+START_TEST(scores_boxes_as_the_original) {
+  ck_assert_int_gt(jsonl_each_golden("sample_metrics.jsonl", check_iou), 20);
+}
+END_TEST
+
 /* ---- what the model's landmarks give ---- */
 
 /* The published cases state their own recomputation, to four decimals. */
@@ -166,6 +190,7 @@ static Suite *suite(void) {
   TCase *t = tcase_create("geometry");
   tcase_set_timeout(t, 60);
   tcase_add_test(t, agrees_with_the_ground_truth_of_the_original);
+  tcase_add_test(t, scores_boxes_as_the_original);
   tcase_add_test(t, recomputes_what_the_published_cases_state);
   tcase_add_test(t, uses_the_pixel_size_as_printed);
   tcase_add_test(t, angles_are_acute_and_use_millimetres);
