@@ -1,5 +1,5 @@
 """Writes the decoder of a Qwen2.5-VL checkpoint as a GGUF file for llama.cpp: arch qwen2vl,
-matrices in bf16, norms and biases in f32 as llama.cpp wants them. No vision tower and no vocabulary:
+matrices in bf16, norms and biases in f32 as llama.cpp wants them. No vision tower, no vocabulary:
 the bench feeds token ids.
 
     python decoder_gguf.py CHECKPOINT OUT.gguf
