@@ -63,7 +63,7 @@ static mv_status read_two(const char *key, const mv_json *node, const char *expe
 
 static mv_status read_sides(const char *key, const mv_json *node, const char *expected, int *first,
                             int *second, mv_error *err) {
-  const mv_json *two[2];
+  const mv_json *two[2] = {NULL, NULL};
   MV_TRY(read_two(key, node, expected, two, err));
   MV_TRY(read_int(key, two[0], 1, MAX_SIDE, first, err));
   return read_int(key, two[1], 1, MAX_SIDE, second, err);
@@ -72,7 +72,7 @@ static mv_status read_sides(const char *key, const mv_json *node, const char *ex
 static mv_status read_points(const mv_json *line, const char *key, mv_str *out, int *n_point,
                              mv_error *err) {
   static const char expected[] = "two names of landmarks";
-  const mv_json *node = member(line, key), *two[2];
+  const mv_json *node = member(line, key), *two[2] = {NULL, NULL};
   if (!node) return MV_OK;
   MV_TRY(read_two(key, node, expected, two, err));
   for (int i = 0; i < 2; i++) {
@@ -117,7 +117,7 @@ static mv_status read_volume(const mv_json *line, mv_manifest *m, mv_error *err)
 
 static mv_status read_pixel_size(const mv_json *line, mv_manifest *m, mv_error *err) {
   static const char expected[] = "[width, height] in mm, two positive numbers";
-  const mv_json *node = member(line, "pixel_size"), *two[2];
+  const mv_json *node = member(line, "pixel_size"), *two[2] = {NULL, NULL};
   float *out[2] = {&m->pixel_w, &m->pixel_h};
   if (!node) return MV_OK;
   MV_TRY(read_two("pixel_size", node, expected, two, err));
