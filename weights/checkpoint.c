@@ -1,6 +1,7 @@
 #include "weights/checkpoint.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,7 +79,7 @@ static void add_misshape(binder *b, const mv_st_tensor *t, const int64_t *want, 
   mv_offenders_add(&b->misshaped, "%s: expected %s, file has %s", t->name, expected, found);
 }
 
-static void bind(binder *b, mv_weight_id id, int layer) {
+static void bind_one(binder *b, mv_weight_id id, int layer) {
   mv_checkpoint *ckpt = b->ckpt;
   char name[MV_WEIGHT_NAME_MAX];
   mv_weight_name(id, layer, b->scheme, name);
@@ -170,7 +171,7 @@ static mv_status bind_all(binder *b, mv_error *err) {
   b->scheme = find_scheme(ckpt->files);
   for (int id = 0; id < MV_W_N; id++) {
     int n_layers = (int)(ckpt->first[id + 1] - ckpt->first[id]);
-    for (int layer = 0; layer < n_layers; layer++) bind(b, (mv_weight_id)id, layer);
+    for (int layer = 0; layer < n_layers; layer++) bind_one(b, (mv_weight_id)id, layer);
   }
   for (size_t i = 0; i < n_files; i++) {
     const char *name = mv_safetensors_at(ckpt->files, i)->name;
@@ -243,17 +244,15 @@ static mv_status read_configs(mv_checkpoint *ckpt, mv_error *err) {
 
 static mv_status check_directory(const char *dir, mv_error *err) {
   struct stat st;
+  const char *problem = NULL;
   if (stat(dir, &st) != 0)
-    return mv_fail(err, MV_ERR_IO,
-                   "%s: no such directory (expected a checkpoint directory with config.json and "
-                   "*.safetensors)",
-                   dir);
-  if (!S_ISDIR(st.st_mode))
-    return mv_fail(err, MV_ERR_IO,
-                   "%s: not a directory (expected a checkpoint directory with config.json and "
-                   "*.safetensors)",
-                   dir);
-  return MV_OK;
+    problem = strerror(errno);
+  else if (!S_ISDIR(st.st_mode))
+    problem = "not a directory";
+  if (!problem) return MV_OK;
+  return mv_fail(err, MV_ERR_IO,
+                 "\"%s\": %s (expected a checkpoint directory with config.json and *.safetensors)",
+                 dir, problem);
 }
 
 static mv_status deliver(mv_checkpoint **out, mv_checkpoint *ckpt, mv_status status) {

@@ -1,6 +1,5 @@
 #include "weights/config.h"
 
-#include <float.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,12 +111,13 @@ static void need(reader *r, int holds, const char *key, const char *expected) {
   if (!holds) bad(r, key, find(r, key), expected);
 }
 
-static reader sub_reader(const reader *r, const char *key, const char *prefix) {
+/* The object under `key`; without one, every key of it is absent. */
+static reader sub_reader(reader *r, const char *key, const char *prefix) {
   reader sub = *r;
   sub.object = find(r, key);
   sub.prefix = prefix;
   if (sub.object && !cJSON_IsObject(sub.object)) {
-    bad(&sub, "", sub.object, "an object");
+    bad(r, key, sub.object, "an object");
     sub.object = NULL;
   }
   return sub;
@@ -163,9 +163,10 @@ static void read_mrope(reader *r, mv_text_config *t) {
 
 /* `rope_scaling` (4.x) or `rope_parameters` (5.x); theta inside or beside it. */
 static void read_rope(reader *r, mv_text_config *t) {
-  int old = find(r, "rope_scaling") != NULL;
-  reader rope = old ? sub_reader(r, "rope_scaling", "rope_scaling.")
-                    : sub_reader(r, "rope_parameters", "rope_parameters.");
+  const char *key = find(r, "rope_scaling") ? "rope_scaling" : "rope_parameters";
+  char prefix[64];
+  snprintf(prefix, sizeof prefix, "%s%s.", r->prefix, key);
+  reader rope = sub_reader(r, key, prefix);
   const char *type_key = find(&rope, "rope_type") ? "rope_type" : "type";
   const cJSON *type = find(&rope, type_key);
   if (!(cJSON_IsString(type) && strcmp(type->valuestring, "mrope") == 0))
@@ -192,12 +193,10 @@ static void read_sizes(reader *r, int nested, mv_text_config *t) {
   t->d_ff = get_int(r, "intermediate_size", 1, 1 << 20, nested ? 29568 : REQUIRED);
   t->n_layer = get_int(r, "num_hidden_layers", 1, MV_MAX_LAYERS, nested ? 80 : REQUIRED);
   t->n_head = get_int(r, "num_attention_heads", 1, 1 << 12, nested ? 64 : REQUIRED);
-  /* null: as many as query heads */
-  int is_null = r->object && cJSON_HasObjectItem(r->object, "num_key_value_heads");
-  t->n_kv = get_int(r, "num_key_value_heads", 1, 1 << 12,
-                    is_null  ? t->n_head
-                    : nested ? 8
-                             : REQUIRED);
+  int n_kv = nested ? 8 : REQUIRED;
+  if (r->object && cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(r->object, "num_key_value_heads")))
+    n_kv = t->n_head; /* as the reference reads null */
+  t->n_kv = get_int(r, "num_key_value_heads", 1, 1 << 12, n_kv);
 }
 
 static void read_text(reader *r, int nested, mv_text_config *t) {
@@ -329,7 +328,9 @@ mv_status mv_generation_config_parse(mv_generation_config *out, mv_str json, con
   out->present = 1;
   out->n_eos = get_ids(&r, "eos_token_id", out->eos_token_id);
   out->do_sample = get_bool(&r, "do_sample", 0);
-  out->temperature = get_double(&r, "temperature", -DBL_TRUE_MIN, 1e6, 1);
+  const cJSON *temperature = find(&r, "temperature");
+  int is_zero = cJSON_IsNumber(temperature) && temperature->valuedouble == 0; /* greedy */
+  out->temperature = is_zero ? 0 : get_double(&r, "temperature", 0, 1e6, 1);
   out->top_p = get_double(&r, "top_p", 0, 1, 1);
   out->top_k = get_int(&r, "top_k", 0, 1 << 24, 50);
   out->repetition_penalty = get_double(&r, "repetition_penalty", 0, 1e6, 1);

@@ -6,6 +6,7 @@
 #include "tests/check_main.h"
 #include "tests/weights/files.h"
 #include "weights/checkpoint.h"
+#include "weights/offenders.h"
 
 static mv_error err;
 
@@ -351,6 +352,24 @@ START_TEST(counts_what_does_not_fit_in_the_message) {
 }
 END_TEST
 
+START_TEST(lists_of_offenders_stay_within_their_room) {
+  mv_offenders list = {0};
+  for (int i = 0; i < 30; i++) mv_offenders_add(&list, "tensor.%02d", i);
+  mv_buf out = {0};
+  mv_offenders_print(&list, 1000, &out);
+  ck_assert(strstr(out.ptr, "tensor.00, tensor.01, "));
+  ck_assert(strstr(out.ptr, ", tensor.19 and 10 more"));
+  mv_buf_clear(&out);
+  mv_offenders_print(&list, 30, &out);
+  ck_assert_str_eq(out.ptr, "tensor.00, tensor.01 and 28 more");
+  mv_buf_clear(&out);
+  mv_offenders_print(&list, 0, &out); /* one name always */
+  ck_assert_str_eq(out.ptr, "tensor.00 and 29 more");
+  mv_buf_free(&out);
+  mv_offenders_free(&list);
+}
+END_TEST
+
 START_TEST(mixed_schemes_are_refused) {
   mv_config config = parse(small_config_flat);
   tensor_list list = tensors_make(&config, 1, MV_ST_F32);
@@ -368,7 +387,7 @@ START_TEST(says_what_is_wrong_with_the_folder) {
   temp_dir dir = temp_make();
   mv_checkpoint *ckpt;
   ck_assert_int_eq(mv_checkpoint_open(&ckpt, "/nonexistent/dir", &err), MV_ERR_IO);
-  ck_assert(strstr(err.msg, "no such directory (expected a checkpoint directory with config.json"));
+  ck_assert(strstr(err.msg, "No such file or directory (expected a checkpoint directory with"));
   ck_assert_int_eq(mv_checkpoint_open(&ckpt, "", &err), MV_ERR_IO);
   ck_assert_int_eq(mv_checkpoint_open(&ckpt, dir.path, &err), MV_ERR_IO);
   ck_assert(strstr(err.msg, "found no config.json"));
@@ -430,6 +449,7 @@ static Suite *suite(void) {
   tcase_add_test(bad, says_expected_and_found_shape);
   tcase_add_test(bad, refuses_types_it_does_not_compute_with);
   tcase_add_test(bad, counts_what_does_not_fit_in_the_message);
+  tcase_add_test(bad, lists_of_offenders_stay_within_their_room);
   tcase_add_test(bad, mixed_schemes_are_refused);
   tcase_add_test(bad, says_what_is_wrong_with_the_folder);
   tcase_add_test(memory, survives_every_failing_allocation);

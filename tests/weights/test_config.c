@@ -271,10 +271,27 @@ START_TEST(refuses_what_belongs_to_the_flat_file_only) {
   ck_assert_int_eq(
       parse_with(small_config_nested, "\"text_config\": {", "\"text_config\": [{}], \"x\": {"),
       MV_ERR_FORMAT);
+  ck_assert_msg(strstr(err.msg, "\"text_config\": expected an object, found a list"), "%s",
+                err.msg);
+  ck_assert_int_eq(parse_with(small_config_nested, "[2, 1, 1]", "[2, 1, 3]"), MV_ERR_FORMAT);
+  ck_assert_msg(strstr(err.msg, "\"text_config.rope_parameters.mrope_section\""), "%s", err.msg);
   ck_assert_int_eq(parse(""), MV_ERR_FORMAT);
   ck_assert_int_eq(parse("[]"), MV_ERR_FORMAT);
   ck_assert_int_eq(parse("null"), MV_ERR_FORMAT);
   ck_assert_int_eq(parse("{}"), MV_ERR_FORMAT);
+}
+END_TEST
+
+START_TEST(limits_how_deep_values_nest) {
+  /* The key's value stands at level 2 of the 32 that are allowed. */
+  char deep[128];
+  for (int n = 31; n <= 32; n++) {
+    snprintf(deep, sizeof deep, "\"extra\": %.*s%.*s", n, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", n,
+             "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
+    ck_assert_int_eq(parse_with(small_config_flat, "\"bos_token_id\": 5", deep),
+                     n == 31 ? MV_OK : MV_ERR_FORMAT);
+  }
+  ck_assert_msg(strstr(err.msg, "nested too deeply"), "%s", err.msg);
 }
 END_TEST
 
@@ -334,8 +351,9 @@ START_TEST(window_and_full_blocks_follow_the_reference) {
                    MV_OK);
   ck_assert_int_eq(config.vision.window_merged, 3);
   ck_assert_int_eq(parse_with(small_config_flat, "\"fullatt_block_indexes\": [1]",
-                              "\"fullatt_block_indexes\": [0, 7, 9007199254740991]"),
+                              "\"fullatt_block_indexes\": [0, 2, 7, 9007199254740991]"),
                    MV_OK);
+  ck_assert_int_eq(config.vision.full_attention[2], 0);
   ck_assert_int_eq(config.vision.full_attention[0], 1);
   ck_assert_int_eq(config.vision.full_attention[1], 0);
   ck_assert_int_eq(parse_with(small_config_flat, "\"patch_size\": 4", "\"patch_size\": [4, 4]"),
@@ -419,6 +437,7 @@ static Suite *suite(void) {
   tcase_add_test(c, names_the_required_key_that_is_missing);
   tcase_add_loop_test(c, names_each_bad_value, 0, (int)(sizeof bad_values / sizeof *bad_values));
   tcase_add_test(c, refuses_what_belongs_to_the_flat_file_only);
+  tcase_add_test(c, limits_how_deep_values_nest);
   tcase_add_test(c, both_small_shapes_say_the_same);
   tcase_add_test(c, the_nested_decoder_wins_over_the_top);
   tcase_add_test(c, theta_may_stand_inside_or_beside);
