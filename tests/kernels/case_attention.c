@@ -1,0 +1,282 @@
+/* kv_write, attention over shuffled pages, window_attention.
+ *
+ * The cache of a case holds random numbers in every slot: the pages of its sequences are drawn in a
+ * shuffled order among spare ones, so that a wrong page, slot or mask reads something else. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/memory.h"
+#include "tests/kernels/cases.h"
+#include "tests/tolerances.h"
+
+enum { Q, K, V, CACHE };
+
+#define SPARE_PAGES 3
+
+static int pages_of(kernel_span span) {
+  return (span.pos0 + span.n_row + MV_PAGE_TOKENS - 1) / MV_PAGE_TOKENS;
+}
+
+static int total_pages(const kernel_case *c) {
+  int n = SPARE_PAGES;
+  for (int s = 0; s < c->n_span; s++) n += pages_of(c->spans[s]);
+  return n;
+}
+
+static mv_attention_dims dims_of(const kernel_case *c) {
+  mv_attention_dims dims = {c->n_row,
+                            c->n_head,
+                            c->n_kv,
+                            c->d_head,
+                            c->n_head * c->d_head + c->pad,
+                            c->n_kv * c->d_head + c->pad,
+                            c->n_head * c->d_head + c->pad,
+                            c->x,
+                            c->w,
+                            c->y};
+  return dims;
+}
+
+/* Page tables: a shuffled list of all pages, dealt to the sequences. */
+static void deal_pages(kernel_run *run) {
+  const kernel_case *c = run->c;
+  int n = total_pages(c);
+  kernel_ints(run, (size_t)n);
+  run->seqs = mv_calloc((size_t)c->n_span, sizeof *run->seqs);
+  if (!run->seqs) mv_fail(&run->device->error, MV_ERR_MEMORY, "no memory for a case");
+  if (run->device->error.code != MV_OK) return;
+  for (int i = 0; i < n; i++) run->ints[i] = i;
+  for (int i = n - 1; i > 0; i--) {
+    int j = (int)(kernel_hash(run->seed, (uint64_t)i) % (uint64_t)(i + 1));
+    int32_t t = run->ints[i];
+    run->ints[i] = run->ints[j];
+    run->ints[j] = t;
+  }
+  int row = 0;
+  const int32_t *pages = run->ints;
+  for (int s = 0; s < c->n_span; s++) {
+    run->seqs[s] = (mv_seq_rows){row, c->spans[s].n_row, c->spans[s].pos0, pages};
+    row += c->spans[s].n_row;
+    pages += pages_of(c->spans[s]);
+  }
+}
+
+static size_t slot(const kernel_case *c, int page, int which, int head, int t) {
+  size_t slab = ((size_t)page * 2 + (size_t)which) * (size_t)c->n_kv + (size_t)head;
+  return slab * MV_PAGE_TOKENS + (size_t)(t % MV_PAGE_TOKENS);
+}
+
+/* ---- kv_write: the output is the cache, a row is one head of one slot ---- */
+
+static void write_prepare(kernel_run *run) {
+  const kernel_case *c = run->c;
+  mv_attention_dims dims = dims_of(c);
+  deal_pages(run);
+  for (int i = K; i <= V; i++) kernel_input(run, i, c->x, (size_t)c->n_row * (size_t)dims.ldkv, 1);
+  kernel_output(run, c->w, (size_t)(total_pages(c) * 2 * c->n_kv * MV_PAGE_TOKENS), c->d_head,
+                c->d_head, 1);
+}
+
+static void write_go(kernel_run *run) {
+  mv_attention_dims dims = dims_of(run->c);
+  run->ops->kv_write(run->device, &dims, run->seqs, run->c->n_span, run->in[K].dev, run->in[V].dev,
+                     kernel_out(run));
+}
+
+/* Which token of which sequence lies in slot t of a page; 0 when none of this step does. */
+static int find_writer(const kernel_run *run, int page, int t, size_t *row) {
+  for (int s = 0; s < run->c->n_span; s++)
+    for (int i = 0; i < run->seqs[s].n_row; i++) {
+      int at = run->seqs[s].pos0 + i;
+      if (run->seqs[s].pages[at / MV_PAGE_TOKENS] != page || at % MV_PAGE_TOKENS != t) continue;
+      *row = (size_t)(run->seqs[s].row0 + i);
+      return 1;
+    }
+  return 0;
+}
+
+static void write_expect(const kernel_run *run, size_t row, int col, int n, double *want,
+                         double *slack) {
+  const kernel_case *c = run->c;
+  size_t slab = row / MV_PAGE_TOKENS, head = slab % (size_t)c->n_kv, from = 0;
+  int which = (int)(slab / (size_t)c->n_kv % 2), page = (int)(slab / (size_t)c->n_kv / 2);
+  int written = find_writer(run, page, (int)(row % MV_PAGE_TOKENS), &from);
+  for (int i = 0; i < n; i++) {
+    size_t at = from * (size_t)dims_of(c).ldkv + head * (size_t)c->d_head + (size_t)(col + i);
+    want[i] = written ? kernel_rounded(c->w, kernel_value(&run->in[which ? V : K], at))
+                      : kernel_initial(run, row, col + i);
+    slack[i] = NAN;
+  }
+}
+
+static mv_cost write_cost(const kernel_run *run) { /* the contract gives none: read and written */
+  const kernel_case *c = run->c;
+  double n = 2.0 * c->n_row * c->n_kv * c->d_head;
+  mv_cost cost = {n * (double)(mv_dtype_bytes(c->x) + mv_dtype_bytes(c->w)), 0};
+  return cost;
+}
+
+const kernel_op kernel_kv_write = {"kv_write", write_prepare, write_go, write_expect, write_cost};
+
+/* ---- the definition, for one query ---- */
+
+/* Where the keys and values of one query are: element offsets of token t. */
+typedef struct key_list {
+  const kernel_array *k, *v;
+  const size_t *k_at, *v_at; /* [n] */
+  int n;
+} key_list;
+
+static double score_of(const kernel_run *run, size_t q_at, const key_list *keys, int t,
+                       double *mag) {
+  double sum = 0, scale = 1 / sqrt((double)run->c->d_head);
+  *mag = 0;
+  for (int i = 0; i < run->c->d_head; i++) {
+    double product = kernel_value(&run->in[Q], q_at + (size_t)i) *
+                     kernel_value(keys->k, keys->k_at[t] + (size_t)i) * scale;
+    sum += product;
+    *mag += fabs(product);
+  }
+  return sum;
+}
+
+static void attend(const kernel_run *run, size_t q_at, const key_list *keys, int i0, int n,
+                   double *want, double *slack) {
+  double *p = mv_alloc((size_t)keys->n * sizeof *p);
+  if (!p) return; /* `want` stays NaN */
+  double max = -INFINITY, worst = 0, sum = 0;
+  for (int t = 0; t < keys->n; t++) {
+    double mag;
+    p[t] = score_of(run, q_at, keys, t, &mag);
+    max = fmax(max, p[t]);
+    worst = fmax(worst, mag);
+  }
+  for (int t = 0; t < keys->n; t++) sum += p[t] = exp(p[t] - max);
+  for (int i = 0; i < n; i++) {
+    double mean = 0, mag = 0;
+    for (int t = 0; t < keys->n; t++) {
+      double term = p[t] / sum * kernel_value(keys->v, keys->v_at[t] + (size_t)(i0 + i));
+      mean += term;
+      mag += fabs(term);
+    }
+    want[i] = mean;
+    slack[i] = mv_tol_attention(keys->n, mv_tol_sum(run->c->d_head, worst), mag);
+  }
+  mv_free(p);
+}
+
+/* Splits columns [col, col + n) by heads and calls attend for each with offsets from `locate`. */
+static void by_heads(const kernel_run *run, size_t row, int col, int n, int n_key,
+                     void (*locate)(const kernel_run *, size_t row, int head, int t, size_t at[2]),
+                     const kernel_array *k, const kernel_array *v, double *want, double *slack) {
+  const kernel_case *c = run->c;
+  size_t *at = mv_alloc(2 * (size_t)n_key * sizeof *at);
+  for (int i = 0; i < n; i++) want[i] = slack[i] = NAN;
+  for (int done = 0; at && done < n;) {
+    int head = (col + done) / c->d_head, i0 = (col + done) % c->d_head;
+    int m = c->d_head - i0 < n - done ? c->d_head - i0 : n - done;
+    for (int t = 0; t < n_key; t++) {
+      size_t pair[2];
+      locate(run, row, head, t, pair);
+      at[t] = pair[0];
+      at[n_key + t] = pair[1];
+    }
+    key_list keys = {k, v, at, at + n_key, n_key};
+    size_t q_at = row * (size_t)dims_of(c).ldq + (size_t)(head * c->d_head);
+    attend(run, q_at, &keys, i0, m, want + done, slack + done);
+    done += m;
+  }
+  mv_free(at);
+}
+
+/* ---- attention ---- */
+
+static void attention_prepare(kernel_run *run) {
+  const kernel_case *c = run->c;
+  mv_attention_dims dims = dims_of(c);
+  deal_pages(run);
+  kernel_input(run, Q, c->x, (size_t)c->n_row * (size_t)dims.ldq, 4);
+  size_t cache_bytes = (size_t)total_pages(c) * mv_kv_page_bytes(c->n_kv, c->d_head, c->w);
+  kernel_input(run, CACHE, c->w, cache_bytes / mv_dtype_bytes(c->w), 1);
+  kernel_output(run, c->y, (size_t)c->n_row, c->n_head * c->d_head, dims.ldo, 0);
+}
+
+static void attention_go(kernel_run *run) {
+  mv_attention_dims dims = dims_of(run->c);
+  run->ops->attention(run->device, &dims, run->seqs, run->c->n_span, run->in[Q].dev,
+                      run->in[CACHE].dev, kernel_out(run));
+}
+
+static const mv_seq_rows *seq_of(const kernel_run *run, size_t row) {
+  const mv_seq_rows *seq = run->seqs;
+  while ((int)row >= seq->row0 + seq->n_row) seq++;
+  return seq;
+}
+
+static void locate_paged(const kernel_run *run, size_t row, int head, int t, size_t at[2]) {
+  const kernel_case *c = run->c;
+  int page = seq_of(run, row)->pages[t / MV_PAGE_TOKENS], kv = head / (c->n_head / c->n_kv);
+  for (int which = 0; which < 2; which++)
+    at[which] = slot(c, page, which, kv, t) * (size_t)c->d_head;
+}
+
+static void attention_expect(const kernel_run *run, size_t row, int col, int n, double *want,
+                             double *slack) {
+  const mv_seq_rows *seq = seq_of(run, row);
+  int n_key = seq->pos0 + ((int)row - seq->row0) + 1;
+  by_heads(run, row, col, n, n_key, locate_paged, &run->in[CACHE], &run->in[CACHE], want, slack);
+}
+
+static mv_cost attention_cost(const kernel_run *run) {
+  mv_attention_dims dims = dims_of(run->c);
+  return mv_attention_cost(&dims, run->seqs, run->c->n_span);
+}
+
+const kernel_op kernel_attention = {"attention", attention_prepare, attention_go, attention_expect,
+                                    attention_cost};
+
+/* ---- window_attention ---- */
+
+static void window_prepare(kernel_run *run) {
+  const kernel_case *c = run->c;
+  mv_attention_dims dims = dims_of(c);
+  kernel_ints(run, (size_t)c->n_span + 1);
+  if (run->device->error.code != MV_OK) return;
+  for (int s = 0; s < c->n_span; s++) run->ints[s + 1] = run->ints[s] + c->spans[s].n_row;
+  kernel_upload_ints(run, (size_t)c->n_span + 1);
+  for (int i = Q; i <= V; i++)
+    kernel_input(run, i, c->x, (size_t)c->n_row * (size_t)dims.ldq, i == Q ? 4 : 1);
+  kernel_output(run, c->y, (size_t)c->n_row, c->n_head * c->d_head, dims.ldo, 0);
+}
+
+static void window_go(kernel_run *run) {
+  mv_attention_dims dims = dims_of(run->c);
+  run->ops->window_attention(run->device, &dims, run->dev_ints, run->c->n_span, run->in[Q].dev,
+                             run->in[K].dev, run->in[V].dev, kernel_out(run));
+}
+
+static int segment_of(const kernel_run *run, size_t row) {
+  int s = 0;
+  while (run->ints[s + 1] <= (int32_t)row) s++;
+  return s;
+}
+
+static void locate_row(const kernel_run *run, size_t row, int head, int t, size_t at[2]) {
+  size_t r = (size_t)(run->ints[segment_of(run, row)] + t);
+  at[0] = at[1] = r * (size_t)dims_of(run->c).ldkv + (size_t)(head * run->c->d_head);
+}
+
+static void window_expect(const kernel_run *run, size_t row, int col, int n, double *want,
+                          double *slack) {
+  int s = segment_of(run, row);
+  by_heads(run, row, col, n, run->ints[s + 1] - run->ints[s], locate_row, &run->in[K], &run->in[V],
+           want, slack);
+}
+
+static mv_cost window_cost(const kernel_run *run) {
+  mv_attention_dims dims = dims_of(run->c);
+  return mv_window_attention_cost(&dims, run->ints, run->c->n_span);
+}
+
+const kernel_op kernel_window_attention = {"window_attention", window_prepare, window_go,
+                                           window_expect, window_cost};

@@ -1,0 +1,179 @@
+/* Operations on rows: rmsnorm, swiglu, gelu, embed, gather_rows. */
+#include <math.h>
+
+#include "tests/kernels/cases.h"
+#include "tests/tolerances.h"
+
+static double spread_of(const kernel_case *c) { return c->spread != 0 ? (double)c->spread : 1; }
+
+static size_t size_of(const kernel_case *c) { return (size_t)c->n_row * (size_t)c->d; }
+
+/* ---- rmsnorm ---- */
+
+#define EPS 1e-6f
+
+static mv_rmsnorm_dims norm_dims(const kernel_case *c) {
+  mv_rmsnorm_dims dims = {c->n_row, c->d, c->x, c->y, EPS};
+  return dims;
+}
+
+static void norm_prepare(kernel_run *run) {
+  const kernel_case *c = run->c;
+  kernel_input(run, 0, c->x, size_of(c), spread_of(c));
+  kernel_input(run, 1, MV_DTYPE_F32, (size_t)c->d, 2);
+  kernel_output(run, c->y, (size_t)c->n_row, c->d, c->d, 0);
+}
+
+static void norm_go(kernel_run *run) {
+  mv_rmsnorm_dims dims = norm_dims(run->c);
+  run->ops->rmsnorm(run->device, &dims, run->in[0].dev, run->in[1].dev, kernel_out(run));
+}
+
+static void norm_expect(const kernel_run *run, size_t row, int col, int n, double *want,
+                        double *slack) {
+  int d = run->c->d;
+  double sum = 0;
+  for (int i = 0; i < d; i++) {
+    double x = kernel_value(&run->in[0], row * (size_t)d + (size_t)i);
+    sum += x * x;
+  }
+  double scale = 1 / sqrt(sum / d + (double)EPS);
+  for (int i = 0; i < n; i++) {
+    double x = kernel_value(&run->in[0], row * (size_t)d + (size_t)(col + i));
+    want[i] = x * scale * kernel_value(&run->in[1], (size_t)(col + i));
+    slack[i] = mv_tol_sum(d, fabs(want[i])) + MV_TOL_FEW * fabs(want[i]);
+  }
+}
+
+static mv_cost norm_cost(const kernel_run *run) {
+  mv_rmsnorm_dims dims = norm_dims(run->c);
+  return mv_rmsnorm_cost(&dims);
+}
+
+const kernel_op kernel_rmsnorm = {"rmsnorm", norm_prepare, norm_go, norm_expect, norm_cost};
+
+/* ---- swiglu, gelu ---- */
+
+static mv_activation_dims act_dims(const kernel_case *c) {
+  mv_activation_dims dims = {c->n_row, c->d, c->x, c->y};
+  return dims;
+}
+
+static void swiglu_prepare(kernel_run *run) {
+  const kernel_case *c = run->c;
+  kernel_input(run, 0, c->x, 2 * size_of(c), spread_of(c));
+  kernel_output(run, c->y, (size_t)c->n_row, c->d, c->d, 0);
+}
+
+static void swiglu_go(kernel_run *run) {
+  mv_activation_dims dims = act_dims(run->c);
+  run->ops->swiglu(run->device, &dims, run->in[0].dev, kernel_out(run));
+}
+
+static void swiglu_expect(const kernel_run *run, size_t row, int col, int n, double *want,
+                          double *slack) {
+  size_t d = (size_t)run->c->d, at = row * 2 * d + (size_t)col;
+  for (int i = 0; i < n; i++) {
+    double gate = kernel_value(&run->in[0], at + (size_t)i);
+    double up = kernel_value(&run->in[0], at + d + (size_t)i);
+    want[i] = gate / (1 + exp(-gate)) * up;
+    slack[i] = MV_TOL_FEW * fabs(want[i]) + MV_TOL_SILU_TAIL * fabs(gate * up);
+  }
+}
+
+static mv_cost swiglu_cost(const kernel_run *run) {
+  mv_activation_dims dims = act_dims(run->c);
+  return mv_swiglu_cost(&dims);
+}
+
+const kernel_op kernel_swiglu = {"swiglu", swiglu_prepare, swiglu_go, swiglu_expect, swiglu_cost};
+
+static void gelu_prepare(kernel_run *run) {
+  const kernel_case *c = run->c;
+  kernel_output(run, c->y, (size_t)c->n_row, c->d, c->d, 1);
+}
+
+static void gelu_go(kernel_run *run) {
+  mv_activation_dims dims = act_dims(run->c);
+  run->ops->gelu(run->device, &dims, kernel_out(run));
+}
+
+static void gelu_expect(const kernel_run *run, size_t row, int col, int n, double *want,
+                        double *slack) {
+  for (int i = 0; i < n; i++) {
+    double x = kernel_initial(run, row, col + i);
+    want[i] = x / 2 * (1 + erf(x / sqrt(2.0)));
+    slack[i] = MV_TOL_FEW * fabs(x); /* 1 + erf cancels where x is negative */
+  }
+}
+
+static mv_cost gelu_cost(const kernel_run *run) {
+  mv_activation_dims dims = act_dims(run->c);
+  return mv_gelu_cost(&dims);
+}
+
+const kernel_op kernel_gelu = {"gelu", gelu_prepare, gelu_go, gelu_expect, gelu_cost};
+
+/* ---- embed, gather_rows: exact, so the bits are compared (slack NaN) ---- */
+
+#define TABLE_ROWS 61
+#define IMAGE_ROWS 17
+
+static mv_gather_dims gather_dims(const kernel_case *c) {
+  mv_gather_dims dims = {c->n_row, c->d, c->x, c->y};
+  return dims;
+}
+
+static void gather_prepare(kernel_run *run, int n_image) {
+  const kernel_case *c = run->c;
+  size_t d = (size_t)c->d;
+  kernel_input(run, 0, c->x, TABLE_ROWS * d, spread_of(c));
+  if (n_image) kernel_input(run, 1, c->y, IMAGE_ROWS * d, spread_of(c));
+  kernel_ints(run, (size_t)c->n_row);
+  for (int r = 0; run->ints && r < c->n_row; r++) {
+    uint64_t h = kernel_hash(run->seed, (uint64_t)r);
+    int image = n_image && h % 3 == 0;
+    run->ints[r] = image ? ~(int32_t)((h >> 8) % IMAGE_ROWS) : (int32_t)((h >> 8) % TABLE_ROWS);
+  }
+  if (run->device->error.code == MV_OK) kernel_upload_ints(run, (size_t)c->n_row);
+  kernel_output(run, c->y, (size_t)c->n_row, c->d, c->d, 0);
+}
+
+static void embed_prepare(kernel_run *run) { gather_prepare(run, 1); }
+static void rows_prepare(kernel_run *run) { gather_prepare(run, 0); }
+
+static void gather_expect(const kernel_run *run, size_t row, int col, int n, double *want,
+                          double *slack) {
+  int32_t id = run->ints[row];
+  const kernel_array *from = &run->in[id >= 0 ? 0 : 1];
+  size_t at = (size_t)(id >= 0 ? id : ~id) * (size_t)run->c->d + (size_t)col;
+  for (int i = 0; i < n; i++) {
+    want[i] = kernel_rounded(run->c->y, kernel_value(from, at + (size_t)i));
+    slack[i] = NAN;
+  }
+}
+
+static void embed_go(kernel_run *run) {
+  mv_gather_dims dims = gather_dims(run->c);
+  run->ops->embed(run->device, &dims, run->dev_ints, run->in[0].dev, run->in[1].dev,
+                  kernel_out(run));
+}
+
+static void rows_go(kernel_run *run) {
+  mv_gather_dims dims = gather_dims(run->c);
+  run->ops->gather_rows(run->device, &dims, run->dev_ints, run->in[0].dev, kernel_out(run));
+}
+
+static mv_cost embed_cost(const kernel_run *run) {
+  mv_gather_dims dims = gather_dims(run->c);
+  return mv_embed_cost(&dims);
+}
+
+static mv_cost rows_cost(const kernel_run *run) {
+  mv_gather_dims dims = gather_dims(run->c);
+  return mv_gather_rows_cost(&dims);
+}
+
+const kernel_op kernel_embed = {"embed", embed_prepare, embed_go, gather_expect, embed_cost};
+const kernel_op kernel_gather_rows = {"gather_rows", rows_prepare, rows_go, gather_expect,
+                                      rows_cost};
