@@ -40,6 +40,7 @@ typedef struct run {
   float *image_rows; /* device [n_image_token, d_model] */
   mv_sampler sampler;
   mv_stopper stopper;
+  size_t top_cap; /* tokens that result->top has room for */
   mv_dump *dump;
   mv_tap tap;
   const char *stage; /* for progress */
@@ -287,15 +288,30 @@ static mv_status show(run *r, mv_str fresh, int *cancelled) {
   return MV_OK;
 }
 
+/* Room for the K best of one more token. K may be the whole vocabulary, so it grows as needed. */
+static mv_status reserve_top(run *r) {
+  mv_result *out = r->result;
+  if (out->n_logprob <= 0 || out->n_token < r->top_cap) return MV_OK;
+  size_t cap = r->top_cap ? 2 * r->top_cap : 16, bytes;
+  mv_logprob *top = NULL;
+  if (mv_mul_size(cap, (size_t)out->n_logprob * sizeof *top, &bytes))
+    top = mv_realloc(out->top, bytes);
+  if (!top) return mv_fail(r->err, MV_ERR_MEMORY, "no memory for log-probabilities");
+  out->top = top;
+  r->top_cap = cap;
+  return MV_OK;
+}
+
 /* Chooses the next token from host_logits, records it, and says whether the answer is over. */
 static mv_status take_token(run *r, int32_t *id, int *done) {
   mv_result *out = r->result;
   int k = r->request->n_logprob;
+  MV_TRY(reserve_top(r));
   *id = mv_sampler_next(&r->sampler, r->engine->host_logits);
   mv_sampler_note(&r->sampler, *id);
   if (k >= 0)
     mv_sampler_logprobs(&r->sampler, r->engine->host_logits, *id, &out->logprobs[out->n_token],
-                        out->top + out->n_token * (size_t)k, k);
+                        k ? out->top + out->n_token * (size_t)k : NULL, k);
   out->token_ids[out->n_token++] = *id;
   if (out->n_token == 1) r->first_token_ms = mv_now_ms();
   if (is_end(r, *id)) {
@@ -358,13 +374,10 @@ static mv_status reserve_answer(run *r, size_t *max_new) {
   size_t n = (size_t)q->max_new_tokens;
   if (n > limit - n_prompt) n = limit - n_prompt;
   *max_new = n;
-  size_t k = q->n_logprob > 0 ? (size_t)q->n_logprob : 0;
   r->result->n_logprob = q->n_logprob;
   r->result->token_ids = mv_alloc(n * sizeof *r->result->token_ids);
   r->result->logprobs = q->n_logprob >= 0 ? mv_calloc(n, sizeof(mv_logprob)) : NULL;
-  r->result->top = k ? mv_calloc(n, k * sizeof(mv_logprob)) : NULL;
-  if (!r->result->token_ids || (q->n_logprob >= 0 && !r->result->logprobs) ||
-      (k && !r->result->top))
+  if (!r->result->token_ids || (q->n_logprob >= 0 && !r->result->logprobs))
     return mv_fail(r->err, MV_ERR_MEMORY, "no memory for an answer of %zu tokens", n);
   return ensure_pages(r->engine, n_prompt + n, r->err);
 }
