@@ -122,7 +122,7 @@ void mv_cli_progress_clear(mv_cli_progress *progress) {
 }
 
 mv_json_writer mv_cli_json(mv_buf *out) {
-  mv_json_writer writer = {.out = out, .compact = 1, .utf8 = 1};
+  mv_json_writer writer = {.out = out, .compact = 1};
   return writer;
 }
 

@@ -56,7 +56,8 @@ void mv_cli_progress_init(mv_cli_progress *progress, const mv_cli_args *args);
 void mv_cli_progress_show(mv_cli_progress *progress, const char *stage, size_t done, size_t total);
 void mv_cli_progress_clear(mv_cli_progress *progress);
 
-/* The writer of every JSON line this program prints: one line, "," and ":", UTF-8. */
+/* The writer of every JSON line this program prints: one line, "," and ":", ASCII (a raw U+2028
+ * would be a line break to some readers). */
 mv_json_writer mv_cli_json(mv_buf *out);
 /* Prints the buffer and a newline; frees the buffer. Returns `code` or MV_EXIT_FAILED. */
 int mv_cli_put_line(mv_buf *line, int code);
