@@ -13,7 +13,7 @@
  * window_attention: every row sees all rows of its own segment, no mask (vision tower)
  *
  *   q, k, v, out  as above with n_kv == n_head, from one fused buffer
- *   segments      int32 [n_segment + 1], ascending row offsets, first 0, last n_row
+ *   segments      int32 [n_segment + 1] on the host, ascending row offsets, first 0, last n_row
  *
  * Rounding  scores, softmax and sums in f32; one rounding at the store. Key tiles are anchored at
  *           token 0 (of the sequence or segment), so chunking a prompt cannot change a bit.

@@ -11,8 +11,9 @@
  *   swiglu, gelu       kernels/activation.h   MLPs, merger
  *   embed, gather_rows kernels/gather.h       tokens and image rows; window order
  *
- * All pointers are device memory. Operations run in order; nothing is returned: a failure makes the
- * device sticky (runtime/device.h).
+ * Tensors are device memory; what describes the work (dims, seqs with their page tables, segments,
+ * the mv_linear itself) is host memory. Operations run in order; nothing is returned: a failure
+ * makes the device sticky (runtime/device.h).
  */
 #ifndef MV_KERNELS_OPS_H
 #define MV_KERNELS_OPS_H
@@ -34,6 +35,9 @@ typedef struct mv_ops {
   /* memory: alloc returns device memory (free with .free) or NULL with a sticky error */
   void *(*alloc)(mv_device *, size_t n_bytes);
   void (*free)(mv_device *, void *ptr);
+  /* finished weights to where the device reads them, until it closes: a CPU borrows them in place
+   */
+  const void *(*place)(mv_device *, const void *host, size_t n_bytes);
   void (*upload)(mv_device *, void *dst, const void *src, size_t n_bytes);
   void (*download)(mv_device *, void *dst, const void *src, size_t n_bytes); /* waits */
 

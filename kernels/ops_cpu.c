@@ -17,6 +17,12 @@ static void free_cpu(mv_device *device, void *ptr) {
   mv_free_aligned(ptr);
 }
 
+static const void *place_cpu(mv_device *device, const void *host, size_t n_bytes) {
+  (void)device;
+  (void)n_bytes;
+  return host;
+}
+
 static void copy_cpu(mv_device *device, void *dst, const void *src, size_t n_bytes) {
   if (device->error.code == MV_OK && n_bytes) memcpy(dst, src, n_bytes);
 }
@@ -25,6 +31,7 @@ const mv_ops mv_ops_cpu = {
     .name = "cpu",
     .alloc = alloc_cpu,
     .free = free_cpu,
+    .place = place_cpu,
     .upload = copy_cpu,
     .download = copy_cpu,
     .linear = mv_linear_cpu,

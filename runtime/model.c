@@ -22,6 +22,14 @@ static void *take(loader *ld, size_t n_bytes) {
   return ptr;
 }
 
+/* Where the device wants n_bytes of finished weights: the very same memory on a CPU. */
+static const void *place(loader *ld, const void *host, size_t n_bytes) {
+  if (!host || ld->status != MV_OK) return NULL;
+  const void *placed = ld->model->ops->place(&ld->model->device, host, n_bytes);
+  ld->status = mv_device_status(&ld->model->device, ld->err);
+  return placed;
+}
+
 static float element(const mv_weight *w, size_t i) {
   const char *at = (const char *)w->data + i * mv_dtype_bytes(w->dtype);
   if (w->dtype == MV_DTYPE_F32) {
@@ -45,9 +53,10 @@ static void widen_into(const loader *ld, const mv_weight *w, float *out) {
 
 static const float *load_vector(loader *ld, mv_weight_id id, int layer) {
   const mv_weight *w = mv_checkpoint_get(ld->ckpt, id, layer);
-  float *out = take(ld, (size_t)(w->rows * w->cols) * sizeof *out);
+  size_t n_bytes = (size_t)(w->rows * w->cols) * sizeof(float);
+  float *out = take(ld, n_bytes);
   if (out) widen_into(ld, w, out);
-  return out;
+  return place(ld, out, n_bytes);
 }
 
 /* The number format a matrix is used in: bf16 products need bf16; f32 products take either, so
@@ -58,9 +67,9 @@ static mv_dtype matrix_dtype(const loader *ld, const mv_weight *w) {
 }
 
 static const void *load_matrix(loader *ld, const mv_weight *w, mv_dtype dtype) {
-  if (w->dtype == dtype && w->aligned) return w->data;
-  size_t n = (size_t)w->rows * (size_t)w->cols;
-  void *out = take(ld, n * mv_dtype_bytes(dtype));
+  size_t n = (size_t)w->rows * (size_t)w->cols, n_bytes = n * mv_dtype_bytes(dtype);
+  if (w->dtype == dtype && w->aligned) return place(ld, w->data, n_bytes);
+  void *out = take(ld, n_bytes);
   if (!out) return NULL;
   for (size_t i = 0; i < n; i++) {
     float x = element(w, i);
@@ -69,7 +78,7 @@ static const void *load_matrix(loader *ld, const mv_weight *w, mv_dtype dtype) {
     else
       ((uint16_t *)out)[i] = mv_f32_to_bf16(x);
   }
-  return out;
+  return place(ld, out, n_bytes);
 }
 
 /* Which tensors a product is stacked from: n_part weights, and as many biases or none. */
@@ -81,14 +90,14 @@ typedef struct stacked {
 } stacked;
 
 static void load_bias(loader *ld, const stacked *s, int layer, mv_linear *out) {
-  float *bias = take(ld, (size_t)out->n_out * sizeof *bias);
-  if (!bias) return;
-  out->bias = bias;
-  for (int i = 0; i < s->n_part; i++) {
+  size_t n_bytes = (size_t)out->n_out * sizeof(float);
+  float *bias = take(ld, n_bytes), *at = bias;
+  for (int i = 0; bias && i < s->n_part; i++) {
     const mv_weight *b = mv_checkpoint_get(ld->ckpt, s->bias[i], layer);
-    widen_into(ld, b, bias);
-    bias += b->rows * b->cols;
+    widen_into(ld, b, at);
+    at += b->rows * b->cols;
   }
+  out->bias = place(ld, bias, n_bytes);
 }
 
 static mv_linear load_linear(loader *ld, const stacked *s, int layer) {
@@ -154,8 +163,8 @@ static void load_decoder_rope(loader *ld, const mv_text_config *text) {
     inv_freq[i] = inverse_frequency(text->rope_theta, i, text->head_dim);
     axis[i] = (uint8_t)a;
   }
-  ld->model->decoder.inv_freq = inv_freq;
-  ld->model->decoder.axis = axis;
+  ld->model->decoder.inv_freq = place(ld, inv_freq, (size_t)n * sizeof *inv_freq);
+  ld->model->decoder.axis = place(ld, axis, (size_t)n);
 }
 
 /* 2-D rope: the first half of the frequencies turns with the row, the second with the column. */
@@ -167,8 +176,8 @@ static void load_vision_rope(loader *ld, const mv_vision_config *vision) {
     inv_freq[i] = inverse_frequency(vision->rope_theta, i % (n / 2), n);
     axis[i] = i < n / 2 ? 1 : 2;
   }
-  ld->model->vision.inv_freq = inv_freq;
-  ld->model->vision.axis = axis;
+  ld->model->vision.inv_freq = place(ld, inv_freq, (size_t)n * sizeof *inv_freq);
+  ld->model->vision.axis = place(ld, axis, (size_t)n);
 }
 
 static void load_decoder(loader *ld, const mv_text_config *text) {
