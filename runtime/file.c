@@ -11,7 +11,7 @@
 
 mv_status mv_mapping_open(mv_mapping *map, const char *path, mv_error *err) {
   memset(map, 0, sizeof *map);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not make us wait */
   if (fd < 0) return mv_fail(err, MV_ERR_IO, "%s: %s", path, strerror(errno));
   mv_status status = MV_OK;
   struct stat st;
@@ -22,8 +22,8 @@ mv_status mv_mapping_open(mv_mapping *map, const char *path, mv_error *err) {
   } else if (st.st_size > 0) {
     void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED) {
-      status = mv_fail(err, MV_ERR_IO, "%s: cannot map %lld bytes: %s", path,
-                       (long long)st.st_size, strerror(errno));
+      status = mv_fail(err, MV_ERR_IO, "%s: cannot map %lld bytes: %s", path, (long long)st.st_size,
+                       strerror(errno));
     } else {
       map->data = data;
       map->size = (size_t)st.st_size;
@@ -49,8 +49,8 @@ mv_status mv_file_read(const char *path, size_t limit_bytes, mv_buf *out, mv_err
     size_t n = fread(chunk, 1, sizeof chunk, f);
     if (n == 0) break;
     if (out->len + n > limit_bytes) {
-      status = mv_fail(err, MV_ERR_MEMORY, "%s: larger than the limit of %zu bytes", path,
-                       limit_bytes);
+      status =
+          mv_fail(err, MV_ERR_MEMORY, "%s: larger than the limit of %zu bytes", path, limit_bytes);
       break;
     }
     mv_buf_add(out, chunk, n);
