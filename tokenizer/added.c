@@ -71,14 +71,13 @@ static int is_single(mv_str text, size_t begin, size_t end) {
   return end == text.len || !(class_at(text, end, &len) & MV_CLASS_WORD);
 }
 
-static void take_spaces(mv_str text, size_t done, mv_added_match *match) {
+static void take_spaces(mv_str text, mv_added_match *match) {
   size_t len;
   if (match->token->lstrip) {
-    size_t begin = match->begin;
-    while (begin > 0 && class_at(text, char_before(text, begin), &len) & MV_CLASS_SPACE) {
-      begin = char_before(text, begin);
+    while (match->begin > 0 &&
+           class_at(text, char_before(text, match->begin), &len) & MV_CLASS_SPACE) {
+      match->begin = char_before(text, match->begin);
     }
-    match->begin = begin > done ? begin : done;
   }
   if (match->token->rstrip) {
     while (match->end < text.len && class_at(text, match->end, &len) & MV_CLASS_SPACE) {
@@ -101,8 +100,7 @@ mv_added_match mv_added_next(mv_added_scan *scan) {
     if (token->special && !scan->with_special) continue;
     mv_added_match match = {token, at, scan->at};
     if (token->single_word && !is_single(text, match.begin, match.end)) continue;
-    take_spaces(text, scan->done, &match);
-    scan->done = match.end;
+    take_spaces(text, &match);
     return match;
   }
   return (mv_added_match){NULL, text.len, text.len};

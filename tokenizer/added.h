@@ -32,19 +32,19 @@ typedef struct mv_added_set {
 /* Sorts the items and builds the index. No text may be empty. */
 void mv_added_set_build(mv_added_set *set);
 
-/* A found token: text[begin .. end) with the spaces it takes. */
+/* A found token: text[begin .. end) with the spaces it takes, which may reach back into those
+ * that the match before it took. */
 typedef struct mv_added_match {
   const mv_added *token; /* NULL: none left */
   size_t begin, end;
 } mv_added_match;
 
-/* Walks over a text's tokens as Hugging Face does. Zero-initialise all but the first four. */
+/* Walks over a text's tokens as Hugging Face does. */
 typedef struct mv_added_scan {
   const mv_added_set *set;
   mv_str text;
   int with_special;
-  size_t done; /* end of the last match, with the spaces it took */
-  size_t at;   /* where to look on */
+  size_t at; /* where to look on; 0 at first */
 } mv_added_scan;
 
 /* The next token: leftmost, then longest. A special one that is not wanted, or a single word that

@@ -160,19 +160,12 @@ void mv_decoder_init(mv_decoder *dec, const mv_tokenizer *tok, unsigned flags) {
   *dec = (mv_decoder){.tok = tok, .flags = flags};
 }
 
-/* How many bytes at the end of s are the beginning of a character that could still be completed:
- * those that U+FFFD would stand for whole, but not if a further byte came. */
+/* How many bytes at the end of s are the beginning of a longer character. */
 static size_t open_tail(const char *s, size_t n) {
   for (size_t k = 1; k <= 3 && k <= n; k++) {
     unsigned char c = (unsigned char)s[n - k];
     if ((c & 0xC0) == 0x80) continue;
-    if (c < 0xC2 || c > 0xF4) return 0;
-    size_t len = c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-    unsigned char second = k > 1 ? (unsigned char)s[n - k + 1] : 0x80;
-    if (k > 1 && ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) ||
-                  (c == 0xF0 && second < 0x90) || (c == 0xF4 && second > 0x8F))) {
-      return 0;
-    }
+    size_t len = c < 0xC0 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
     return k < len ? k : 0;
   }
   return 0;

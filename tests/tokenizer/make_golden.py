@@ -3,7 +3,8 @@
   small/tokenizer.json          merges as pairs; added tokens of every kind
   small-strings/tokenizer.json  the same, merges as strings, no normalizer
   small-files/                  vocab.json, merges.txt, tokenizer_config.json, added_tokens.json
-  texts.jsonl                   text -> ids, ids with special tokens as text, decoded both ways
+  texts.jsonl                   text -> ids, ids with special tokens as text, decoded both ways, and
+                                the bytes of each pre-token of the text as it stands
 
 pip install tokenizers==0.23.3;  seed 20250101.
 """
@@ -85,7 +86,7 @@ def write_tokenizers(tok):
 
 HANDMADE = [
     "", " ", "  ", "\n", "\r\n", " \n", "\n ", " \n \n x", "a  b", "a   b", "a \t b", "a\n\nb", "a\r\rb", "  \n\n  ",
-    "x  ", "x \n", "\u00a0\u2003x", "\u3000x", "\u200bx", "\ufeffx", "\u0085a", "a\u2028b", "\u180ex", "\x00", "a\x00b",
+    "x  ", "x \n", "a\x0bb\x0c\x0c c", "\x1c\x1dx", "\x08\x0ex\x7fy", "'\u017fx '\u017e", "\U0001f600\n\n", "\u0661\u0662", "a\u0301b",  "\u00a0\u2003x", "\u3000x", "\u200bx", "\ufeffx", "\u0085a", "a\u2028b", "\u180ex", "\x00", "a\x00b",
     "it's IT'S it'S I'M i'm we'VE We'll 'LLama 'd'D don't'd", "'\u017ftop '\u017f '\u212a 're'Re 'rE're", "''s '' 'sx",
     "x'sy 'tis 've", "'r 'v 'l 're\u0301", "12345", "1a2b", "\u00bd\u2163\u0663\u2460", "3.14\n\n", "...\n\n\nx", "?!\r\n\r\ny",
     " ...\n", "  ...", " \u0301x", "e\u0301", "e\u0323\u0301", "e\u0301\u0323", "\u1e69 s\u0323\u0307 s\u0307\u0323",
@@ -129,11 +130,16 @@ def row(tok, text):
             "decoded_skip": tok.decode(ids, skip_special_tokens=True)}
 
 
+def split(tok, text):
+    pieces = tok.pre_tokenizer.pre_tokenize_str(text)
+    return [len(text[begin:end].encode()) for _, (begin, end) in pieces]
+
+
 def main():
     write_tokenizers(build())
     tok = Tokenizer.from_file(os.path.join(DATA, "small/tokenizer.json"))
     raw = Tokenizer.from_file(os.path.join(DATA, "small-strings/tokenizer.json"))
-    rows = [{**row(tok, t), "raw_ids": raw.encode(t).ids} for t in texts()]
+    rows = [{**row(tok, t), "raw_ids": raw.encode(t).ids, "split": split(tok, t)} for t in texts()]
     write(".", "texts.jsonl", "".join(json.dumps(r, separators=(",", ":")) + "\n" for r in rows))
     print(tok.get_vocab_size(), "tokens,", len(rows), "texts")
 

@@ -9,6 +9,7 @@
 #include "runtime/json.h"
 #include "runtime/memory.h"
 #include "tests/check_main.h"
+#include "tokenizer/split.h"
 #include "tokenizer/tokenizer.h"
 
 #define DATA "tests/data/tokenizer/"
@@ -103,6 +104,21 @@ static void raw_row(const mv_tokenizer *tok, const mv_json *row, int line) {
   check_ids(tok, row, "raw_ids", MV_ENCODE_SPECIAL, line);
 }
 
+static void split_row(const mv_tokenizer *tok, const mv_json *row, int line) {
+  mv_str text = mv_json_get(row, "text")->text;
+  size_t at = 0;
+  (void)tok;
+  for (const mv_json *want = mv_json_get(row, "split")->first; want; want = want->next) {
+    ck_assert_msg(at < text.len, "line %d: pieces are missing", line);
+    size_t n = mv_split_next(text.ptr + at, text.len - at);
+    ck_assert_msg(n == (size_t)want->number,
+                  "line %d: piece at byte %zu has %zu bytes, expected %d", line, at, n,
+                  (int)want->number);
+    at += n;
+  }
+  ck_assert_uint_eq(at, text.len);
+}
+
 static void golden_row(const mv_tokenizer *tok, const mv_json *row, int line) {
   check_ids(tok, row, "ids", MV_ENCODE_SPECIAL, line);
   check_text(tok, row, "decoded", 0, line);
@@ -129,41 +145,59 @@ START_TEST(equals_the_reference_from_vocab_and_merges_files) {
 }
 END_TEST
 
+START_TEST(cuts_the_text_where_the_regular_expression_does) {
+  ck_assert_int_ge(each_row(DATA "texts.jsonl", NULL, split_row), 300);
+}
+END_TEST
+
 static double now_ms(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* A folder with only vocab.json and merges.txt of the real vocabulary. */
-static void link_files(char *dir) {
-  char cwd[2048], from[4096], to[4096];
-  const char *names[] = {"vocab.json", "merges.txt"};
+/* Fills `dir`, a mkdtemp template, with links to some files of another folder. */
+static void link_files(char *dir, const char *from, const char *const *names) {
+  char cwd[1024], target[4096], link[4096];
   ck_assert_ptr_nonnull(mkdtemp(dir));
   ck_assert_ptr_nonnull(getcwd(cwd, sizeof cwd));
-  for (int i = 0; i < 2; i++) {
-    snprintf(from, sizeof from, "%s/" REAL "/%s", cwd, names[i]);
-    snprintf(to, sizeof to, "%s/%s", dir, names[i]);
-    ck_assert_int_eq(symlink(from, to), 0);
+  for (; *names; names++) {
+    snprintf(target, sizeof target, "%s/%s/%s", cwd, from, *names);
+    snprintf(link, sizeof link, "%s/%s", dir, *names);
+    ck_assert_int_eq(symlink(target, link), 0);
   }
 }
 
-static void unlink_files(const char *dir) {
-  char path[4096];
-  snprintf(path, sizeof path, "%s/vocab.json", dir);
-  unlink(path);
-  snprintf(path, sizeof path, "%s/merges.txt", dir);
-  unlink(path);
+static void unlink_files(const char *dir, const char *const *names) {
+  char link[4096];
+  for (; *names; names++) {
+    snprintf(link, sizeof link, "%s/%s", dir, *names);
+    unlink(link);
+  }
   rmdir(dir);
 }
+
+START_TEST(added_tokens_json_alone_gives_ids_and_qwens_names_are_special) {
+  const char *const names[] = {"vocab.json", "merges.txt", "added_tokens.json", NULL};
+  char dir[] = "/tmp/mv-tokenizer-XXXXXX";
+  link_files(dir, DATA "small-files", names);
+  mv_tokenizer *tok = opened(dir);
+  ck_assert_int_eq(mv_tokenizer_special_id(tok, "<|im_end|>"), 502);
+  ck_assert(!mv_tokenizer_is_special(tok, 508));
+  ck_assert(mv_str_is(mv_tokenizer_token(tok, 508), "Task:\nGiven the input medical image: "));
+  mv_tokenizer_close(tok);
+  unlink_files(dir, names);
+}
+END_TEST
 
 START_TEST(equals_the_golden_rows_with_the_real_vocabulary) {
   if (!mv_file_exists(GOLDEN)) {
     printf("skip: %s is not there\n", GOLDEN);
     return;
   }
+  const char *const names[] = {"vocab.json", "merges.txt", NULL};
   char dir[] = "/tmp/mv-tokenizer-XXXXXX";
-  link_files(dir);
+  link_files(dir, REAL, names);
   for (int k = 0; k < 2; k++) {
     double begin = now_ms();
     mv_tokenizer *tok = opened(k ? dir : REAL);
@@ -175,7 +209,7 @@ START_TEST(equals_the_golden_rows_with_the_real_vocabulary) {
     ck_assert_int_eq(each_row(GOLDEN, tok, golden_row), 982);
     mv_tokenizer_close(tok);
   }
-  unlink_files(dir);
+  unlink_files(dir, names);
 }
 END_TEST
 
@@ -319,6 +353,26 @@ START_TEST(holds_back_a_character_until_it_is_whole) {
 }
 END_TEST
 
+START_TEST(emits_a_character_as_soon_as_it_is_whole) {
+  const char *texts[] = {"x", "\xC2\xA1", "\xE4\xB8\xAD", "\xF0\x9F\x98\x80"};
+  mv_tokenizer *tok = opened(DATA "small");
+  for (int i = 0; i < 4; i++) {
+    mv_ids ids = {0};
+    mv_buf out = {0};
+    mv_decoder dec;
+    mv_decoder_init(&dec, tok, 0);
+    ck_assert(mv_tokenizer_encode(tok, mv_str_of(texts[i]), 0, &ids, &err) == MV_OK);
+    for (size_t k = 0; k < ids.len; k++) {
+      ck_assert(mv_decoder_push(&dec, ids.ids[k], &out, &err) == MV_OK);
+    }
+    ck_assert_msg(mv_str_is(mv_buf_view(&out), texts[i]), "text %d", i);
+    mv_buf_free(&out);
+    mv_ids_free(&ids);
+  }
+  mv_tokenizer_close(tok);
+}
+END_TEST
+
 START_TEST(ids_without_a_token_leave_no_text) {
   mv_tokenizer *tok = opened(DATA "small");
   int32_t ids[] = {-1, 64, 100000, INT32_MAX, 65};
@@ -339,6 +393,28 @@ START_TEST(refuses_text_that_is_not_utf8_naming_the_byte) {
   ck_assert_int_eq(status, MV_ERR_FORMAT);
   ck_assert_ptr_nonnull(strstr(err.msg, "byte 3"));
   ck_assert_uint_eq(ids.len, 1);
+  mv_ids_free(&ids);
+  mv_tokenizer_close(tok);
+}
+END_TEST
+
+START_TEST(names_the_byte_that_has_no_token) {
+  static const char json[] =
+      "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
+      "\"pattern\":"
+      "{\"Regex\":\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}"
+      "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+\"},"
+      "\"behavior\":\"Isolated\",\"invert\":false},{\"type\":\"ByteLevel\",\"use_regex\":false,"
+      "\"add_prefix_space\":false}]},\"decoder\":{\"type\":\"ByteLevel\"},"
+      "\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}";
+  mv_tokenizer *tok = NULL;
+  mv_ids ids = {0};
+  ck_assert_msg(mv_tokenizer_parse(&tok, json, strlen(json), &err) == MV_OK, "%s", err.msg);
+  ck_assert(mv_tokenizer_encode(tok, mv_str_of("aab"), 0, &ids, &err) == MV_OK);
+  ck_assert_uint_eq(ids.len, 2);
+  ck_assert_int_eq(mv_tokenizer_encode(tok, mv_str_of("ab!"), 0, &ids, &err), MV_ERR_UNSUPPORTED);
+  ck_assert_ptr_nonnull(strstr(err.msg, "0x21"));
+  ck_assert_uint_eq(ids.len, 2);
   mv_ids_free(&ids);
   mv_tokenizer_close(tok);
 }
@@ -442,6 +518,7 @@ static mv_status open_encode_decode(const char *dir) {
   if (status == MV_OK) {
     status = mv_tokenizer_encode(tok, mv_str_of("user\nthe le\xCC\x81sion <|im_end|>"),
                                  MV_ENCODE_SPECIAL, &ids, &err);
+    ck_assert(status == MV_OK || ids.len == 0);
   }
   if (status == MV_OK) status = mv_tokenizer_decode(tok, ids.ids, ids.len, 0, &text, &err);
   mv_buf_free(&text);
@@ -474,6 +551,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, equals_the_reference_with_merges_as_pairs);
   tcase_add_test(tc, equals_the_reference_with_merges_as_strings_and_no_normalizer);
   tcase_add_test(tc, equals_the_reference_from_vocab_and_merges_files);
+  tcase_add_test(tc, cuts_the_text_where_the_regular_expression_does);
   tcase_add_test(tc, equals_the_golden_rows_with_the_real_vocabulary);
   tcase_add_test(tc, encodes_a_long_prompt_quickly);
   tcase_add_test(tc, long_words_and_mark_runs_take_no_quadratic_time);
@@ -481,6 +559,9 @@ static Suite *suite(void) {
   tcase_add_test(tc, streamed_pieces_of_any_ids_join_to_the_whole);
   tcase_add_test(tc, holds_back_a_character_until_it_is_whole);
   tcase_add_test(tc, ids_without_a_token_leave_no_text);
+  tcase_add_test(tc, emits_a_character_as_soon_as_it_is_whole);
+  tcase_add_test(tc, names_the_byte_that_has_no_token);
+  tcase_add_test(tc, added_tokens_json_alone_gives_ids_and_qwens_names_are_special);
   tcase_add_test(tc, refuses_text_that_is_not_utf8_naming_the_byte);
   tcase_add_test(tc, refuses_other_families_by_name);
   tcase_add_test(tc, refuses_broken_files);
