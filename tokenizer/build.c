@@ -74,7 +74,6 @@ mv_status mv_builder_init(mv_builder *b, mv_builder_sizes sizes, mv_error *err) 
   mv_tokenizer *tok = b->tok = mv_calloc(1, sizeof *tok);
   for (b->n_slots = 64; b->n_slots < 2 * max_ids;) b->n_slots *= 2;
   b->max_ids = max_ids;
-  b->max_added = sizes.n_added;
   b->names = mv_calloc(max_ids, sizeof *b->names);
   b->slots = mv_calloc(b->n_slots, sizeof *b->slots);
   b->added = mv_calloc(sizes.n_added, sizeof *b->added);

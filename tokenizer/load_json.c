@@ -1,5 +1,6 @@
 /* tokenizer.json: Hugging Face's one file. Everything in it that could change an id is either
- * done or refused by name. */
+ * done or refused by name, but for "truncation" and "padding", which belong to the call and which
+ * transformers resets too. */
 #include <string.h>
 
 #include "runtime/file.h"

@@ -41,8 +41,8 @@ typedef struct mv_builder {
   mv_tokenizer *tok; /* owns until finish hands it over */
   mv_str *names;     /* owns [max_ids] */
   uint32_t *slots;   /* owns [n_slots]: hash table of id + 1 by name */
-  mv_added *added;   /* owns [max_added] */
-  size_t max_ids, n_slots, max_added;
+  mv_added *added;   /* owns: room for all that were announced */
+  size_t max_ids, n_slots;
   size_t n_base, n_new, n_added; /* in the vocabulary; added beside it; added at all */
   uint32_t n_merges;
 } mv_builder;

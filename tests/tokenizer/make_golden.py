@@ -86,7 +86,7 @@ def write_tokenizers(tok):
 
 HANDMADE = [
     "", " ", "  ", "\n", "\r\n", " \n", "\n ", " \n \n x", "a  b", "a   b", "a \t b", "a\n\nb", "a\r\rb", "  \n\n  ",
-    "x  ", "x \n", "a\x0bb\x0c\x0c c", "\x1c\x1dx", "\x08\x0ex\x7fy", "'\u017fx '\u017e", "\U0001f600\n\n", "\u0661\u0662", "a\u0301b",  "\u00a0\u2003x", "\u3000x", "\u200bx", "\ufeffx", "\u0085a", "a\u2028b", "\u180ex", "\x00", "a\x00b",
+    "x  ", "x \n", "a\x0bb\x0c\x0c c", "x\x0c \x0c y", "\x1c\x1dx", "\x08\x0ex\x7fy", "'\u017fx '\u017e", "\U0001f600\n\n", "\u0661\u0662", "a\u0301b",  "\u00a0\u2003x", "\u3000x", "\u200bx", "\ufeffx", "\u0085a", "a\u2028b", "\u180ex", "\x00", "a\x00b",
     "it's IT'S it'S I'M i'm we'VE We'll 'LLama 'd'D don't'd", "'\u017ftop '\u017f '\u212a 're'Re 'rE're", "''s '' 'sx",
     "x'sy 'tis 've", "'r 'v 'l 're\u0301", "12345", "1a2b", "\u00bd\u2163\u0663\u2460", "3.14\n\n", "...\n\n\nx", "?!\r\n\r\ny",
     " ...\n", "  ...", " \u0301x", "e\u0301", "e\u0323\u0301", "e\u0301\u0323", "\u1e69 s\u0323\u0307 s\u0307\u0323",
