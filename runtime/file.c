@@ -54,6 +54,7 @@ mv_status mv_file_read(const char *path, size_t limit_bytes, mv_buf *out, mv_err
       break;
     }
     mv_buf_add(out, chunk, n);
+    if (n < sizeof chunk) break; /* a terminal would be asked for a second end of file */
   }
   if (status == MV_OK && ferror(f))
     status = mv_fail(err, MV_ERR_IO, "%s: %s", path, strerror(errno));

@@ -276,6 +276,7 @@ static mv_status print_measured(const mv_session *session, const measured *m, co
     mv_json_end_object(&writer);
     mv_buf_char(&out, '\n');
   } else {
+    if (session->streamed) mv_buf_char(&out, '\n');
     print_text(session, m, overlay, &out);
   }
   mv_status status = mv_buf_status(&out, err);
