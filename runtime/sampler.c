@@ -46,10 +46,13 @@ void mv_sampler_note(mv_sampler *sampler, int32_t id) {
   if (id >= 0 && id < sampler->n_vocab) sampler->seen[id] = 1;
 }
 
+/* A damaged checkpoint gives NaN, which would leave sorting without an order: it ranks last. */
+static float rank_of(float x) { return isnan(x) ? -INFINITY : x; }
+
 static int32_t argmax(const float *x, int n) {
   int32_t best = 0;
   for (int32_t i = 1; i < n; i++)
-    if (x[i] > x[best]) best = i;
+    if (x[i] > rank_of(x[best])) best = i;
   return best;
 }
 
@@ -63,7 +66,8 @@ static void penalise(mv_sampler *s, const float *logits) {
 
 static int best_first(const void *a, const void *b) {
   const mv_logprob *x = a, *y = b;
-  if (x->logprob != y->logprob) return x->logprob > y->logprob ? -1 : 1;
+  float a_rank = rank_of(x->logprob), b_rank = rank_of(y->logprob);
+  if (a_rank != b_rank) return a_rank > b_rank ? -1 : 1;
   return x->token_id < y->token_id ? -1 : x->token_id > y->token_id;
 }
 
@@ -138,9 +142,9 @@ void mv_sampler_logprobs(mv_sampler *s, const float *logits, int32_t id, mv_logp
                          mv_logprob *top, int k) {
   double max = (double)logits[argmax(logits, s->n_vocab)], sum = 0;
   for (int i = 0; i < s->n_vocab; i++) sum += exp((double)logits[i] - max);
-  double log_sum = max + log(sum);
+  double log_sum = log(sum);
   chosen->token_id = id;
-  chosen->logprob = (float)((double)logits[id] - log_sum);
+  chosen->logprob = (float)((double)logits[id] - max - log_sum);
   if (k <= 0) return;
   for (int i = 0; i < s->n_vocab; i++) {
     s->order[i].token_id = i;
@@ -149,6 +153,6 @@ void mv_sampler_logprobs(mv_sampler *s, const float *logits, int32_t id, mv_logp
   select_best(s->order, s->n_vocab, k);
   for (int i = 0; i < k; i++) {
     top[i].token_id = s->order[i].token_id;
-    top[i].logprob = (float)((double)s->order[i].logprob - log_sum);
+    top[i].logprob = (float)((double)s->order[i].logprob - max - log_sum);
   }
 }
