@@ -1,124 +1,15 @@
 /* medvision detect, size, distance, angle: one measurement of each picture. */
-#include <stdio.h>
 #include <string.h>
 
-#include "runtime/clock.h"
-#include "tasks/answer.h"
 #include "tasks/cli_command.h"
 #include "tasks/cli_io.h"
 #include "tasks/cli_jsonl.h"
+#include "tasks/cli_measure.h"
 #include "tasks/cli_overlay.h"
-#include "tasks/cli_picture.h"
-#include "tasks/cli_session.h"
 
 #define MAX_SHOWN 600 /* bytes of an answer that did not parse */
 
-/* One question and everything that came of it. Zero-initialise; free with measured_free. */
-typedef struct measured {
-  mv_manifest question; /* borrows */
-  mv_picture picture;
-  mv_prompt prompt; /* borrows from the question */
-  mv_result result;
-  mv_answer answer; /* borrows from the result */
-} measured;
-
-static void measured_free(measured *m) {
-  mv_answer_free(&m->answer);
-  mv_result_free(&m->result);
-  mv_picture_free(&m->picture);
-}
-
-/* ---- asking ---- */
-
-static mv_status ask(mv_session *session, measured *m, mv_str text, double start_ms,
-                     mv_error *err) {
-  mv_request request;
-  mv_session_request(session, &request);
-  request.system = mv_prompt_system();
-  request.prompt = text;
-  request.images = &m->picture.image;
-  request.n_image = 1;
-  double load_ms = mv_now_ms() - start_ms;
-  MV_TRY(mv_session_ask(session, &request, &m->result, err));
-  /* The engine starts when it has pixels; the file's decoding and reshaping belong to the image. */
-  m->result.timings.image_ms += load_ms;
-  m->result.timings.ttft_ms += load_ms;
-  m->result.timings.total_ms += load_ms;
-  const mv_spacing *seen = &m->picture.frame.spacing;
-  return mv_answer_read(&m->answer, m->question.task, seen, mv_buf_view(&m->result.text), err);
-}
-
-static mv_status measure(mv_session *session, measured *m, mv_error *err) {
-  double start_ms = mv_now_ms();
-  mv_preprocessor pp = mv_session_preprocessor(session);
-  mv_buf text = {0};
-  MV_TRY(mv_picture_load(&m->picture, &m->question, &pp, err));
-  MV_TRY(mv_manifest_prompt(&m->question, &m->picture.frame, &m->prompt, err));
-  mv_status status = mv_prompt_render(&m->prompt, &text, err);
-  if (status == MV_OK) status = mv_buf_status(&text, err);
-  if (status == MV_OK) status = ask(session, m, mv_buf_view(&text), start_ms, err);
-  mv_buf_free(&text);
-  return status;
-}
-
-/* ---- JSON ---- */
-
-static void put_text(mv_json_writer *w, const char *key, mv_str text) {
-  mv_json_key(w, key);
-  mv_json_string(w, text);
-}
-
-static void put_names(mv_json_writer *w, const char *key, const mv_str names[2]) {
-  mv_json_key(w, key);
-  mv_json_begin_array(w);
-  mv_json_string(w, names[0]);
-  mv_json_string(w, names[1]);
-  mv_json_end_array(w);
-}
-
-/* What was asked, as far as the result repeats it. */
-static void write_question(const measured *m, mv_json_writer *w) {
-  const mv_manifest *q = &m->question;
-  const mv_spacing *seen = &m->picture.frame.spacing;
-  put_text(w, "task", mv_str_of(mv_task_name(q->task)));
-  put_text(w, "image", q->image);
-  if (q->task == MV_TASK_DETECT || q->task == MV_TASK_SIZE) put_text(w, "label", q->label);
-  if (q->task == MV_TASK_DISTANCE || q->task == MV_TASK_ANGLE) put_text(w, "name", q->name);
-  if (q->task == MV_TASK_DISTANCE) put_names(w, "points", q->points);
-  if (q->task == MV_TASK_ANGLE) {
-    put_names(w, "line1", q->points);
-    put_names(w, "line2", q->points + 2);
-  }
-  if (mv_task_has_spacing(q->task)) {
-    put_text(w, "unit", mv_str_of(mv_unit_word(m->prompt.unit)));
-    mv_json_size(w, "image_size", seen->image_w, seen->image_h);
-    mv_json_pixel_size(w, "pixel_size", seen->pixel_w, seen->pixel_h);
-  } else {
-    mv_json_size(w, "image_size", seen->image_w, seen->image_h);
-  }
-}
-
-static void write_speculation(const mv_result *result, mv_json_writer *w) {
-  mv_json_key(w, "speculation");
-  mv_json_begin_object(w);
-  mv_json_key(w, "steps");
-  mv_json_int(w, (int64_t)result->n_token); /* one a token: nothing is drafted */
-  mv_json_key(w, "drafted");
-  mv_json_int(w, 0);
-  mv_json_key(w, "accepted");
-  mv_json_int(w, 0);
-  mv_json_end_object(w);
-}
-
-static void write_members(const measured *m, mv_json_writer *w) {
-  write_question(m, w);
-  mv_answer_write(&m->answer, mv_buf_view(&m->result.text), w);
-  mv_result_write_usage(&m->result, w);
-  mv_result_write_finish(&m->result, w);
-  mv_result_write_timings(&m->result, w);
-  write_speculation(&m->result, w);
-  mv_result_write_logprobs(&m->result, w);
-}
+/* ---- JSON lines ---- */
 
 typedef struct line_user {
   mv_session *session;
@@ -127,19 +18,19 @@ typedef struct line_user {
 
 static mv_status measure_line(void *user, const mv_json *line, mv_json_writer *w, mv_error *err) {
   line_user *u = user;
-  measured m = {0};
+  mv_measured m = {0};
   MV_TRY(mv_manifest_read(line, &m.question, err));
   if (!m.question.has_task) m.question.has_task = 1, m.question.task = u->task;
-  mv_status status = measure(u->session, &m, err);
-  if (status == MV_OK) write_members(&m, w);
-  measured_free(&m);
+  mv_status status = mv_measured_ask(&m, u->session, err);
+  if (status == MV_OK) mv_measured_write(&m, w);
+  mv_measured_free(&m);
   return status;
 }
 
 /* ---- for people ---- */
 
 /* "tumor", "P1 to P2", "A to B, C to D": what was measured. */
-static void put_subject(const measured *m, mv_buf *out) {
+static void put_subject(const mv_measured *m, mv_buf *out) {
   const mv_manifest *q = &m->question;
   if (q->label.len)
     mv_cli_visible(out, q->label);
@@ -153,7 +44,7 @@ static void put_subject(const measured *m, mv_buf *out) {
 }
 
 /* The unit behind a number: " mm", " cm", " degrees". */
-static const char *unit_suffix(const measured *m) {
+static const char *unit_suffix(const mv_measured *m) {
   if (m->question.task == MV_TASK_DETECT) return "";
   if (mv_str_is(m->prompt.unit, "mm")) return " mm";
   return mv_str_is(m->prompt.unit, "cm") ? " cm" : " degrees";
@@ -164,7 +55,7 @@ static const char *value_name(mv_task task, int i) {
   return task == MV_TASK_SIZE ? axes[i] : mv_task_name(task);
 }
 
-static void print_values(const measured *m, mv_buf *out) {
+static void print_values(const mv_measured *m, mv_buf *out) {
   const mv_answer *a = &m->answer;
   const char *unit = unit_suffix(m);
   if (a->task == MV_TASK_DETECT) {
@@ -181,7 +72,7 @@ static void print_values(const measured *m, mv_buf *out) {
 }
 
 /* Why there are no values, and what there is instead. */
-static void print_unparsed(const mv_session *session, const measured *m, mv_buf *out) {
+static void print_unparsed(const mv_session *session, const mv_measured *m, mv_buf *out) {
   mv_buf_printf(out, "  no answer: expected %d number%s inside <answer>...</answer>",
                 m->answer.n_value, m->answer.n_value == 1 ? "" : "s");
   if (m->result.finish == MV_FINISH_LENGTH)
@@ -199,7 +90,7 @@ static void print_unparsed(const mv_session *session, const measured *m, mv_buf 
   mv_buf_char(out, '\n');
 }
 
-static void print_text(const mv_session *session, const measured *m, const char *overlay,
+static void print_text(const mv_session *session, const mv_measured *m, const char *overlay,
                        mv_buf *out) {
   mv_cli_visible(out, m->question.image);
   mv_buf_text(out, "  ");
@@ -229,28 +120,29 @@ static void overlay_path(const mv_cli_args *args, int index, mv_buf *path) {
   mv_buf_printf(path, "%.*s-%d%s", (int)(dot - name), name, index + 1, dot);
 }
 
-/* "tumor: 24.13 mm, 11.07 mm" and, below it, what its landmarks give. */
-static void put_captions(const measured *m, mv_buf *said, mv_buf *recomputed) {
-  const mv_answer *a = &m->answer;
-  const char *unit = unit_suffix(m), *format = a->task == MV_TASK_DETECT ? "%.3f%s" : "%.2f%s";
-  put_subject(m, said);
-  mv_buf_text(said, a->parsed ? ": " : ": no answer");
-  mv_buf_text(recomputed, "recomputed from its landmarks: ");
-  for (int i = 0; i < a->n_value; i++) {
-    const char *comma = i ? ", " : "";
-    char number[64];
-    if (a->parsed) {
-      snprintf(number, sizeof number, format, a->values[i], unit);
-      mv_buf_printf(said, "%s%s", comma, number);
-    }
-    if (a->n_recomputed) {
-      snprintf(number, sizeof number, format, a->recomputed[i], unit);
-      mv_buf_printf(recomputed, "%s%s", comma, number);
-    }
-  }
+/* The numbers in one line: "24.13 x 11.07 mm", "(0.693, 0.370) to (0.820, 0.604)". */
+static void put_numbers(const mv_measured *m, const double *v, mv_buf *out) {
+  const char *unit = unit_suffix(m);
+  if (m->answer.n_value == 4)
+    mv_buf_printf(out, "(%.3f, %.3f) to (%.3f, %.3f)", v[0], v[1], v[2], v[3]);
+  else if (m->answer.n_value == 2)
+    mv_buf_printf(out, "%.2f x %.2f%s", v[0], v[1], unit);
+  else
+    mv_buf_printf(out, "%.2f%s", v[0], unit);
 }
 
-static mv_status save_overlay(const mv_cli_args *args, const measured *m, const char *path,
+static void put_captions(const mv_measured *m, mv_buf *said, mv_buf *recomputed) {
+  put_subject(m, said);
+  mv_buf_text(said, ": ");
+  if (m->answer.parsed)
+    put_numbers(m, m->answer.values, said);
+  else
+    mv_buf_text(said, "no answer");
+  mv_buf_text(recomputed, "its landmarks give ");
+  if (m->answer.n_recomputed) put_numbers(m, m->answer.recomputed, recomputed);
+}
+
+static mv_status save_overlay(const mv_cli_args *args, const mv_measured *m, const char *path,
                               mv_error *err) {
   mv_buf said = {0}, recomputed = {0};
   put_captions(m, &said, &recomputed);
@@ -266,13 +158,13 @@ static mv_status save_overlay(const mv_cli_args *args, const measured *m, const 
 
 /* ---- pictures of the command line ---- */
 
-static mv_status print_measured(const mv_session *session, const measured *m, const char *overlay,
-                                mv_error *err) {
+static mv_status print_measured(const mv_session *session, const mv_measured *m,
+                                const char *overlay, mv_error *err) {
   mv_buf out = {0};
   if (session->args->json) {
     mv_json_writer writer = mv_cli_json(&out);
     mv_json_begin_object(&writer);
-    write_members(m, &writer);
+    mv_measured_write(m, &writer);
     mv_json_end_object(&writer);
     mv_buf_char(&out, '\n');
   } else {
@@ -292,11 +184,11 @@ static mv_status print_measured(const mv_session *session, const measured *m, co
 static int measure_file(mv_session *session, int index) {
   const mv_cli_args *args = session->args;
   const char *path = args->operands.v[index];
-  measured m = {0};
+  mv_measured m = {0};
   mv_buf overlay = {0};
   mv_error err = {0};
   mv_question_from_args(args, (mv_task)args->command, path, &m.question);
-  mv_status status = measure(session, &m, &err);
+  mv_status status = mv_measured_ask(&m, session, &err);
   if (status == MV_OK) {
     mv_picture_note(args, path, &m.picture.image);
     mv_session_report(session, path, &m.result);
@@ -311,7 +203,7 @@ static int measure_file(mv_session *session, int index) {
              : !m.answer.parsed ? MV_EXIT_UNPARSED
                                 : MV_EXIT_DONE;
   mv_buf_free(&overlay);
-  measured_free(&m);
+  mv_measured_free(&m);
   return code;
 }
 

@@ -1,0 +1,32 @@
+/* One measurement from end to end: question, picture, prompt, answer; and its JSON object. */
+#ifndef MV_TASKS_CLI_MEASURE_H
+#define MV_TASKS_CLI_MEASURE_H
+
+#include "tasks/answer.h"
+#include "tasks/cli_picture.h"
+#include "tasks/cli_session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Zero-initialise and set `question`; free with mv_measured_free. */
+typedef struct mv_measured {
+  mv_manifest question; /* borrows */
+  mv_picture picture;
+  mv_prompt prompt; /* borrows from the question */
+  mv_result result;
+  mv_answer answer; /* borrows from the result */
+} mv_measured;
+
+/* Loads the picture and asks the model. An answer that does not parse is no failure. */
+mv_status mv_measured_ask(mv_measured *m, mv_session *session, mv_error *err);
+void mv_measured_free(mv_measured *m);
+
+/* The members of the result's object. */
+void mv_measured_write(const mv_measured *m, mv_json_writer *w);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
