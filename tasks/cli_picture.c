@@ -29,6 +29,13 @@ void mv_question_from_args(const mv_cli_args *args, mv_task task, const char *pa
     out->points[out->n_point++] = mv_str_of(args->line2[i]);
 }
 
+mv_status mv_question_from_line(const mv_json *line, mv_manifest *out, mv_error *err) {
+  MV_TRY(mv_manifest_read(line, out, err));
+  if (mv_str_is(out->image, "-"))
+    return mv_fail(err, MV_ERR_USAGE, "\"image\": standard input is taken by the lines");
+  return MV_OK;
+}
+
 /* The question's path as a C string in `path` (free with mv_free). */
 static mv_status path_of(const mv_manifest *question, char **path, mv_error *err) {
   mv_str image = question->image;

@@ -19,6 +19,9 @@ extern "C" {
 void mv_question_from_args(const mv_cli_args *args, mv_task task, const char *path,
                            mv_manifest *out);
 
+/* The question of a JSON line. Borrows from the line. */
+mv_status mv_question_from_line(const mv_json *line, mv_manifest *out, mv_error *err);
+
 /* Zero-initialise; owns `image`; free with mv_picture_free. */
 typedef struct mv_picture {
   mv_frame frame;

@@ -6,7 +6,7 @@ const mv_cli_command mv_cli_commands[] = {
         {"detect", "IMAGE...", 1, 65536, NULL, "bounding box of an organ or lesion",
          "Asks the model for the bounding box of NAME in each picture and prints its lower-left "
          "and upper-right corners, relative to the picture's size, origin at the lower-left "
-         "corner.",
+         "corner. A picture is a PNG or JPEG file; - is standard input.",
          "medvision detect scan.png --label liver\n"
          "medvision detect *.png --label \"brain tumor\" --json\n"
          "medvision detect scan.png --label liver --overlay seen.png --model MedVision-V0-7B\n"
@@ -217,7 +217,7 @@ const mv_cli_option mv_cli_options[] = {
      NULL, "Longest answer, in tokens"},
     {"temperature", "T", MV_CLI_REAL, AT(temperature), RUN, 0, DECODING, "0", 0, 1e6, NULL,
      "0 is greedy: always the likeliest token"},
-    {"top-p", "P", MV_CLI_REAL, AT(top_p), RUN, 0, DECODING, "1", 0, 1, NULL,
+    {"top-p", "P", MV_CLI_REAL, AT(top_p), RUN, 0, DECODING, "1", 1e-6, 1, NULL,
      "Sample from the likeliest tokens that reach this probability together; 1 is off"},
     {"top-k", "K", MV_CLI_INT, AT(top_k), RUN, 0, DECODING, "0", 0, MAX_COUNT, NULL,
      "Sample from the K likeliest tokens; 0 is off"},

@@ -87,10 +87,11 @@ static mv_status read_paths(const mv_json *line, mv_arena *arena, const char ***
   *paths = mv_arena_alloc(arena, (images->n_items + 1) * sizeof **paths);
   if (!*paths) return mv_fail(err, MV_ERR_MEMORY, "out of memory");
   for (const mv_json *item = images->first; item; item = item->next) {
-    if (!mv_json_is(item, MV_JSON_STRING) || !item->text.len ||
-        memchr(item->text.ptr, 0, item->text.len))
+    if (!mv_json_is(item, MV_JSON_STRING))
       return mv_fail(err, MV_ERR_FORMAT, "\"images\": expected paths, found %s",
                      mv_json_type_name(item));
+    if (!item->text.len || memchr(item->text.ptr, 0, item->text.len) || mv_str_is(item->text, "-"))
+      return mv_fail(err, MV_ERR_FORMAT, "\"images\": expected paths of files");
     char *path = mv_arena_alloc(arena, item->text.len + 1);
     if (!path) return mv_fail(err, MV_ERR_MEMORY, "out of memory");
     memcpy(path, item->text.ptr, item->text.len);

@@ -68,7 +68,7 @@ static void write_members(const image_report *report, mv_json_writer *w) {
 static mv_status image_line(void *user, const mv_json *line, mv_json_writer *w, mv_error *err) {
   mv_manifest question;
   image_report report = {0};
-  MV_TRY(mv_manifest_read(line, &question, err));
+  MV_TRY(mv_question_from_line(line, &question, err));
   mv_status status = make_report(&report, &question, user, err);
   if (status == MV_OK) write_members(&report, w);
   free_report(&report);

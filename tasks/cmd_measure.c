@@ -19,7 +19,7 @@ typedef struct line_user {
 static mv_status measure_line(void *user, const mv_json *line, mv_json_writer *w, mv_error *err) {
   line_user *u = user;
   mv_measured m = {0};
-  MV_TRY(mv_manifest_read(line, &m.question, err));
+  MV_TRY(mv_question_from_line(line, &m.question, err));
   if (!m.question.has_task) m.question.has_task = 1, m.question.task = u->task;
   mv_status status = mv_measured_ask(&m, u->session, err);
   if (status == MV_OK) mv_measured_write(&m, w);

@@ -25,7 +25,7 @@ static mv_status prompt_line(void *user, const mv_json *line, mv_json_writer *w,
   mv_manifest question;
   mv_frame frame;
   mv_buf text = {0};
-  MV_TRY(mv_manifest_read(line, &question, err));
+  MV_TRY(mv_question_from_line(line, &question, err));
   mv_status status = render(&question, user, &frame, &text, err);
   if (status == MV_OK) write_members(&frame, &text, w);
   mv_buf_free(&text);

@@ -300,9 +300,9 @@ class Image(Case):
         self.fails(1, self.folder, "image", self.folder)
         self.fails(1, "cannot", "image", PHANTOM, "--out", self.file("no/such/folder.png"))
         got = self.lines(["image"], [{"volume": "v.nii", "plane": "axial", "index": 0, "id": "v"},
-                                     {"image": "a\0b"}, {"image": 7}, {"id": 1}])
+                                     {"image": "a\0b"}, {"image": 7}, {"id": 1}, {"image": "-"}])
         self.assertEqual([sorted(g) for g in got],
-                         [["error", "id"], ["error"], ["error"], ["error", "id"]])
+                         [["error", "id"], ["error"], ["error"], ["error", "id"], ["error"]])
         self.assertIn("volumes", got[0]["error"])
 
 

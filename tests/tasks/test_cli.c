@@ -198,7 +198,7 @@ static const struct {
     {"medvision generate --prompt x --max-new-tokens 1.5", "found '1.5'"},
     {"medvision generate --prompt x --max-new-tokens 99999999999999999999", "whole number"},
     {"medvision generate --prompt x --temperature -1", "--temperature"},
-    {"medvision generate --prompt x --top-p 1.01", "a number from 0 to 1"},
+    {"medvision generate --prompt x --top-p 1.01", "a number from 1e-06 to 1"},
     {"medvision generate --prompt x --seed -1", "found '-1'"},
     {"medvision generate --prompt x --seed 18446744073709551616", "whole number"},
     {"medvision generate --prompt x --dtype fp64", "one of auto, bf16, fp32"},
