@@ -26,6 +26,13 @@ void mv_measured_free(mv_measured *m);
 /* The members of the result's object. */
 void mv_measured_write(const mv_measured *m, mv_json_writer *w);
 
+/* The lines for people. `with_response`: show the text of an answer that did not parse. `overlay`
+ * is the picture's path, or NULL. */
+void mv_measured_print(const mv_measured *m, int with_response, const char *overlay, mv_buf *out);
+/* What was answered, drawn on what the model saw, under `path` by rename. */
+mv_status mv_measured_save_overlay(const mv_measured *m, const char *path, mv_resampler resampler,
+                                   mv_error *err);
+
 #ifdef __cplusplus
 }
 #endif
