@@ -62,7 +62,8 @@ typedef struct mv_ops {
 
 extern const mv_ops mv_ops_cpu;
 
-/* Opens the CPU: n_thread 0 takes all cores; `simd` names a vector variant (NULL: the best). */
+/* Opens the CPU: n_thread 0 takes all cores, more than four a core become four; `simd` names a
+ * vector variant (NULL: the best). */
 mv_status mv_device_open_cpu(mv_device *device, int n_thread, const char *simd, mv_error *err);
 void mv_device_close_cpu(mv_device *device);
 

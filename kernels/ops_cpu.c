@@ -5,6 +5,9 @@
 #include "kernels/ops.h"
 #include "runtime/memory.h"
 
+/* More bring nothing, and a runtime that cannot start them ends the program. */
+#define THREADS_PER_CORE 4
+
 static void *alloc_cpu(mv_device *device, size_t n_bytes) {
   void *ptr = mv_alloc_aligned(n_bytes);
   if (!ptr && device->error.code == MV_OK)
@@ -57,7 +60,10 @@ mv_status mv_device_open_cpu(mv_device *device, int n_thread, const char *simd, 
   n_core = omp_get_max_threads(); /* heeds OMP_NUM_THREADS and CPU affinity */
 #endif
   device->name = "cpu";
-  device->n_thread = n_thread > 0 ? n_thread : n_core > 0 ? (int)n_core : 1;
+  if (n_core < 1) n_core = 1;
+  if (n_thread < 1) n_thread = (int)n_core;
+  if (n_thread > THREADS_PER_CORE * n_core) n_thread = THREADS_PER_CORE * (int)n_core;
+  device->n_thread = n_thread;
   device->has_bf16 = variant->has_bf16;
   device->impl = variant;
   return MV_OK;

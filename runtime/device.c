@@ -7,6 +7,10 @@ mv_status mv_device_status(const mv_device *device, mv_error *err) {
   return device->error.code;
 }
 
+void mv_device_recover(mv_device *device) {
+  if (device->error.code == MV_ERR_MEMORY) device->error.code = MV_OK;
+}
+
 void *mv_device_scratch(mv_device *device, size_t n_bytes) {
   if (n_bytes <= device->scratch_bytes) return device->scratch;
   mv_free_aligned(device->scratch);

@@ -26,6 +26,10 @@ typedef struct mv_device {
 /* First failure since open, copied into err. */
 mv_status mv_device_status(const mv_device *device, mv_error *err);
 
+/* Ends a failure to get memory: the operation that wanted it is given up, and what it held freed.
+ * Other failures stay. */
+void mv_device_recover(mv_device *device);
+
 /* Temporary memory for the operation that asks, 64-byte aligned, contents undefined; valid until
  * the next call. Grows, never shrinks; NULL (and a sticky error) when memory is out. */
 void *mv_device_scratch(mv_device *device, size_t n_bytes);

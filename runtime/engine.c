@@ -1,5 +1,5 @@
 /* Answers one request at a time: prepare images, write the prompt, see, prefill, decode. */
-#include <stdio.h>
+#include <math.h>
 #include <string.h>
 
 #include "runtime/clock.h"
@@ -13,6 +13,7 @@
 
 #define CHUNK_ROWS 1024 /* rows of a prompt taken through the decoder at once */
 #define MAX_IMAGES 64
+#define TEXT_BYTES_PER_TOKEN 8 /* room made beforehand; longer text grows */
 
 struct mv_engine {
   mv_model *model; /* borrows */
@@ -64,6 +65,7 @@ mv_status mv_engine_new(mv_engine **out, mv_model *model, const mv_engine_option
     status = mv_fail(err, MV_ERR_MEMORY, "no memory for logits");
   if (status != MV_OK) {
     mv_engine_free(engine);
+    mv_device_recover(&model->device);
     return status;
   }
   *out = engine;
@@ -308,6 +310,10 @@ static mv_status take_token(run *r, int32_t *id, int *done) {
   int k = r->request->n_logprob;
   MV_TRY(reserve_top(r));
   *id = mv_sampler_next(&r->sampler, r->engine->host_logits);
+  if (!isfinite(r->engine->host_logits[*id]))
+    return mv_fail(r->err, MV_ERR_FORMAT,
+                   "token %zu: the model's logits are not finite (are its weights damaged?)",
+                   out->n_token);
   mv_sampler_note(&r->sampler, *id);
   if (k >= 0)
     mv_sampler_logprobs(&r->sampler, r->engine->host_logits, *id, &out->logprobs[out->n_token],
@@ -379,6 +385,7 @@ static mv_status reserve_answer(run *r, size_t *max_new) {
   r->result->logprobs = q->n_logprob >= 0 ? mv_calloc(n, sizeof(mv_logprob)) : NULL;
   if (!r->result->token_ids || (q->n_logprob >= 0 && !r->result->logprobs))
     return mv_fail(r->err, MV_ERR_MEMORY, "no memory for an answer of %zu tokens", n);
+  mv_buf_reserve(&r->stopper.text, TEXT_BYTES_PER_TOKEN * n);
   return ensure_pages(r->engine, n_prompt + n, r->err);
 }
 
@@ -445,6 +452,7 @@ mv_status mv_engine_generate(mv_engine *engine, const mv_request *request, mv_re
   mv_dump_free(r->dump);
   mv_free(r);
   if (status != MV_OK) mv_result_free(result);
+  if (status == MV_ERR_MEMORY) mv_device_recover(&engine->model->device);
   return status;
 }
 

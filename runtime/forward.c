@@ -53,7 +53,9 @@ mv_status mv_activations_init(mv_activations *act, mv_model *model, const mv_sta
   act->rope = ops->alloc(dev, b.rope);
   act->position = ops->alloc(dev, b.position);
   act->index = ops->alloc(dev, b.index);
-  return mv_device_status(dev, err);
+  mv_status status = mv_device_status(dev, err);
+  if (status != MV_OK) mv_activations_free(act, model);
+  return status;
 }
 
 void mv_activations_free(mv_activations *act, mv_model *model) {

@@ -48,6 +48,8 @@ static int reserve(mv_buf *buf, size_t n) {
   return 1;
 }
 
+void mv_buf_reserve(mv_buf *buf, size_t n) { reserve(buf, n); }
+
 void mv_buf_add(mv_buf *buf, const void *bytes, size_t n) {
   if (!reserve(buf, n)) return;
   if (n) memcpy(buf->ptr + buf->len, bytes, n);

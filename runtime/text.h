@@ -31,6 +31,7 @@ typedef struct mv_buf {
   int failed;
 } mv_buf;
 
+void mv_buf_reserve(mv_buf *buf, size_t n); /* room for n more bytes */
 void mv_buf_add(mv_buf *buf, const void *bytes, size_t n);
 void mv_buf_str(mv_buf *buf, mv_str text);
 void mv_buf_text(mv_buf *buf, const char *text);

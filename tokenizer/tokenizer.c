@@ -184,13 +184,15 @@ static mv_status emit(mv_decoder *dec, mv_str s, int last, mv_buf *out, mv_error
   if (out->ptr) out->ptr[out->len] = 0;
   n -= tail;
   if (!n || mv_utf8_check(out->ptr + begin, n) == n) return MV_OK;
-  mv_buf broken = {0};
-  mv_buf_add(&broken, out->ptr + begin, n);
+  /* Every byte may become the three of U+FFFD. The broken ones step aside by that much, so that what
+   * is written never reaches what is still to be read. */
+  mv_buf_reserve(out, 4 * n);
+  MV_TRY(mv_buf_status(out, err));
+  char *aside = out->ptr + begin + 3 * n + 1;
+  memmove(aside, out->ptr + begin, n);
   out->len = begin;
-  if (!broken.failed) mv_utf8_lossy(out, broken.ptr, broken.len);
-  mv_status status = mv_buf_status(broken.failed ? &broken : out, err);
-  mv_buf_free(&broken);
-  return status;
+  mv_utf8_lossy(out, aside, n);
+  return mv_buf_status(out, err);
 }
 
 mv_status mv_decoder_push(mv_decoder *dec, int32_t id, mv_buf *out, mv_error *err) {
