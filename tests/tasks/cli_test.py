@@ -18,7 +18,7 @@ PROGRAM = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/medv
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DATA = os.path.join(ROOT, "tests", "data")
 RANDOM = os.path.join(DATA, "reference", "gqa2-head32-bf16")  # random weights: never a real answer
-PHANTOM = os.path.join(DATA, "samples", "phantom1.png")
+PICTURE = os.path.join(DATA, "vision", "image_path-00005.png")  # a grey slice, 512 x 512
 COMMANDS = ("detect size distance angle generate prompt parse info image tokenize bench completion "
             "help").split()
 
@@ -123,15 +123,15 @@ class Usage(Case):
     def test_refuses_wrong_usage_with_one_line(self):
         self.fails(2, "expected a command")
         self.fails(2, "did you mean 'detect'", "detct")
-        self.fails(2, "did you mean --label", "size", PHANTOM, "--lable", "x")
-        self.fails(2, "--pixel-size W[xH] is needed", "size", PHANTOM, "--label", "x")
+        self.fails(2, "did you mean --label", "size", PICTURE, "--lable", "x")
+        self.fails(2, "--pixel-size W[xH] is needed", "size", PICTURE, "--label", "x")
         self.fails(2, "IMAGE is missing", "image")
         self.fails(2, "TASK is missing", "prompt")
-        self.fails(2, "--unit: expected mm, cm or degree", "size", PHANTOM, "--label", "x",
+        self.fails(2, "--unit: expected mm, cm or degree", "size", PICTURE, "--label", "x",
                    "--pixel-size", "1", "--unit", "inch")
         self.fails(2, "one of them", "generate")
         self.fails(2, "one of them", "generate", "--prompt", "a", "--prompt-file", "b")
-        self.fails(2, "--dump takes one picture", "detect", PHANTOM, PHANTOM, "--label", "x",
+        self.fails(2, "--dump takes one picture", "detect", PICTURE, PICTURE, "--label", "x",
                    "--dump", self.folder)
         self.fails(2, "name the picture or give --image-size", "prompt", "size", "--label", "x",
                    "--pixel-size", "1")
@@ -139,7 +139,7 @@ class Usage(Case):
                    "--points", "a;b")
 
     def test_refuses_text_that_is_not_utf8(self):
-        self.fails(2, "not valid UTF-8 (byte 2)", "detect", PHANTOM, "--label", b"x\xff")
+        self.fails(2, "not valid UTF-8 (byte 2)", "detect", PICTURE, "--label", b"x\xff")
         self.fails(2, "not valid UTF-8", "generate", "--prompt", b"\xc3")
         self.fails(1, "not valid UTF-8 (byte 1)", "parse", stdin=b"\xff<answer>1</answer>")
         self.fails(1, "not valid UTF-8", "generate", "--prompt-file", self.file("p", b"a\xe9"))
@@ -169,7 +169,7 @@ class Usage(Case):
     def test_opens_no_file_in_the_place_of_a_closed_stream(self):
         out = self.file("out")
         command = 'exec "$0" image "$1" --out "$2" >&-'
-        p = subprocess.run(["sh", "-c", command, PROGRAM, PHANTOM, out], stderr=subprocess.PIPE,
+        p = subprocess.run(["sh", "-c", command, PROGRAM, PICTURE, out], stderr=subprocess.PIPE,
                            check=False)
         self.assertEqual(p.returncode, 1)
         with open(out, "rb") as f:
@@ -214,11 +214,11 @@ class Prompt(Case):
 
     def test_gives_the_same_text_from_options(self):
         args = ["--label", "tumor", "--pixel-size", "0.5x0.75", "--description", "scan"]
-        text = self.succeeds("prompt", "size", PHANTOM, *args)
-        line = {"task": "size", "image": PHANTOM, "label": "tumor", "pixel_size": [0.5, 0.75],
+        text = self.succeeds("prompt", "size", PICTURE, *args)
+        line = {"task": "size", "image": PICTURE, "label": "tumor", "pixel_size": [0.5, 0.75],
                 "description": "scan"}
         self.assertEqual(text, self.lines(["prompt"], [line])[0]["prompt"] + "\n")
-        got = json.loads(self.succeeds("prompt", "size", PHANTOM, *args, "--json"))
+        got = json.loads(self.succeeds("prompt", "size", PICTURE, *args, "--json"))
         self.assertEqual(got["prompt"] + "\n", text)
         self.assertEqual(got["image_size"], [504, 504])
 
@@ -269,17 +269,17 @@ class Image(Case):
             self.assertEqual(got["image_sha256"], case["sha256"], case["file"])
 
     def test_follows_the_spacing_through_the_reshape(self):
-        line = {"image": PHANTOM, "pixel_size": [0.5, 0.25], "reshape": [252, 504]}
+        line = {"image": PICTURE, "pixel_size": [0.5, 0.25], "reshape": [252, 504]}
         got = self.lines(["image"], [line])[0]
         self.assertEqual((got["image_size"], got["resized"]), ([504, 252], [504, 252]))
         self.assertEqual(got["grid_thw"], [1, 18, 36])
-        raw = self.lines(["image"], [{"image": PHANTOM, "reshape": None}])[0]["image_size"]
+        raw = self.lines(["image"], [{"image": PICTURE, "reshape": None}])[0]["image_size"]
         self.assertAlmostEqual(got["pixel_size"][0], 0.5 * raw[0] / 504, places=6)
         self.assertAlmostEqual(got["pixel_size"][1], 0.25 * raw[1] / 252, places=6)
 
     def test_writes_what_the_model_sees(self):
         out = self.file("seen.png")
-        got = json.loads(self.succeeds("image", PHANTOM, "--out", out, "--json"))
+        got = json.loads(self.succeeds("image", PICTURE, "--out", out, "--json"))
         again = self.lines(["image"], [{"image": out, "reshape": None}])[0]
         self.assertEqual(again["image_sha256"], got["resized_sha256"])
         self.assertEqual(os.listdir(self.folder), ["seen.png"])
@@ -292,13 +292,13 @@ class Image(Case):
         self.assertEqual((p.returncode, p.stderr), (0, b""))
 
     def test_refuses_what_is_no_picture(self):
-        with open(PHANTOM, "rb") as f:
+        with open(PICTURE, "rb") as f:
             png = f.read()
         self.fails(1, "No such file", "image", "nowhere.png")
         self.fails(1, "cut.png", "image", self.file("cut.png", png[:len(png) // 2]))
         self.fails(1, "PNG or JPEG", "image", self.file("text.png", b"hello, world"))
         self.fails(1, self.folder, "image", self.folder)
-        self.fails(1, "cannot", "image", PHANTOM, "--out", self.file("no/such/folder.png"))
+        self.fails(1, "cannot", "image", PICTURE, "--out", self.file("no/such/folder.png"))
         got = self.lines(["image"], [{"volume": "v.nii", "plane": "axial", "index": 0, "id": "v"},
                                      {"image": "a\0b"}, {"image": 7}, {"id": 1}, {"image": "-"}])
         self.assertEqual([sorted(g) for g in got],
@@ -491,8 +491,8 @@ class Measure(Case):
 
     def test_prints_what_there_is_when_the_answer_does_not_parse(self):
         for task, question in self.QUESTIONS.items():
-            out = self.succeeds(task, PHANTOM, *question, *self.FAST, code=3)
-            self.assertTrue(out.startswith(PHANTOM + "  "), out)
+            out = self.succeeds(task, PICTURE, *question, *self.FAST, code=3)
+            self.assertTrue(out.startswith(PICTURE + "  "), out)
             self.assertIn("no answer: expected ", out)
             self.assertIn("cut off after 4 tokens", out)
 
@@ -505,21 +505,21 @@ class Measure(Case):
                  "distance": ["name", "points"] + spaced,
                  "angle": ["name", "line1", "line2"] + spaced}
         for task, question in self.QUESTIONS.items():
-            out = self.succeeds(task, PHANTOM, *question, *self.FAST, "--json", code=3)
+            out = self.succeeds(task, PICTURE, *question, *self.FAST, "--json", code=3)
             got = json.loads(out)
             self.assertEqual(list(got), ["task", "image"] + asked[task] + rest)
-            self.assertEqual((got["task"], got["image"], got["parsed"]), (task, PHANTOM, False))
+            self.assertEqual((got["task"], got["image"], got["parsed"]), (task, PICTURE, False))
             self.assertEqual((got["values"], got["answer"]), (None, ""))
             self.assertEqual(got["image_size"], [504, 504])
             self.assertEqual(got["speculation"], {"steps": 4, "drafted": 0, "accepted": 0})
 
     def test_answers_manifest_lines_of_any_task(self):
-        lines = [{"id": 1, "task": "size", "image": PHANTOM, "label": "tumor",
+        lines = [{"id": 1, "task": "size", "image": PICTURE, "label": "tumor",
                   "pixel_size": [0.5, 0.5]},
-                 {"id": 2, "image": PHANTOM, "label": "liver", "reshape": [56, 84]},
-                 {"id": 3, "task": "size", "image": PHANTOM, "label": "tumor"},
-                 {"id": 4, "task": "count", "image": PHANTOM},
-                 {"id": 5, "task": "angle", "image": PHANTOM, "line1": ["a", "b"],
+                 {"id": 2, "image": PICTURE, "label": "liver", "reshape": [56, 84]},
+                 {"id": 3, "task": "size", "image": PICTURE, "label": "tumor"},
+                 {"id": 4, "task": "count", "image": PICTURE},
+                 {"id": 5, "task": "angle", "image": PICTURE, "line1": ["a", "b"],
                   "line2": ["c", "d"], "pixel_size": [1, 1]}]
         got = self.lines(["detect", *self.FAST], lines)
         self.assertEqual([g["id"] for g in got], [1, 2, 3, 4, 5])
@@ -529,7 +529,7 @@ class Measure(Case):
         self.assertIn("task", got[3]["error"])
 
     def test_goes_on_after_a_picture_that_fails(self):
-        p = run("detect", PHANTOM, "nowhere.png", PHANTOM, "--label", "x", *self.FAST, "--json")
+        p = run("detect", PICTURE, "nowhere.png", PICTURE, "--label", "x", *self.FAST, "--json")
         self.assertEqual(p.returncode, 1)
         self.assertEqual(p.stdout.count(b"\n"), 2)
         self.assertEqual(p.stderr.count(b"\n"), 1)
@@ -537,23 +537,23 @@ class Measure(Case):
 
     def test_draws_overlays(self):
         out = self.file("seen.png")
-        self.succeeds("detect", PHANTOM, "--label", "x", *self.FAST, "--overlay", out, code=3)
+        self.succeeds("detect", PICTURE, "--label", "x", *self.FAST, "--overlay", out, code=3)
         self.assertEqual(os.listdir(self.folder), ["seen.png"])
-        self.succeeds("detect", PHANTOM, PHANTOM, "--label", "x", *self.FAST, "--overlay",
+        self.succeeds("detect", PICTURE, PICTURE, "--label", "x", *self.FAST, "--overlay",
                       self.file("two.png"), code=3)
         self.assertEqual(sorted(os.listdir(self.folder)), ["seen.png", "two-1.png", "two-2.png"])
-        self.fails(1, "overlay.png", "detect", PHANTOM, "--label", "x", *self.FAST, "--overlay",
+        self.fails(1, "overlay.png", "detect", PICTURE, "--label", "x", *self.FAST, "--overlay",
                    self.file("no/overlay.png"))
 
     def test_leaves_nothing_half_written_on_a_full_disk(self):
-        self.fails(1, "/dev/full", "detect", PHANTOM, "--label", "x", *self.FAST, "--overlay",
+        self.fails(1, "/dev/full", "detect", PICTURE, "--label", "x", *self.FAST, "--overlay",
                    "/dev/full/overlay.png")
 
     def test_asks_what_prompt_shows(self):
         question = self.QUESTIONS["size"]
-        prompt = self.succeeds("prompt", "size", PHANTOM, *question, "--model", RANDOM)[:-1]
+        prompt = self.succeeds("prompt", "size", PICTURE, *question, "--model", RANDOM)[:-1]
         ids = json.loads(self.succeeds("tokenize", "--json", "--model", RANDOM, stdin=prompt))["ids"]
-        got = json.loads(self.succeeds("size", PHANTOM, *question, *self.FAST, "--json", code=3))
+        got = json.loads(self.succeeds("size", PICTURE, *question, *self.FAST, "--json", code=3))
         room = got["usage"]["prompt_tokens"] - got["usage"]["image_tokens"]
         self.assertGreater(room, len(ids))
 

@@ -6,14 +6,14 @@
 #include "tasks/cli_measure.h"
 #include "tests/check_main.h"
 
-#define PHANTOM "tests/data/samples/phantom1.png"
+#define PICTURE "tests/data/vision/image_path-00005.png" /* a grey slice, 512 x 512 */
 
 static const char size_answer[] =
     "<think> <step-1-reasoning> r1 </step-1-reasoning> <step-1-answer> The endpoints: (0.4, 0.5), "
     "(0.6, 0.5). </step-1-answer> <step-2-answer> (0.5, 0.45), (0.5, 0.55) </step-2-answer> "
     "</think> <answer> (50.000, 25.500) </answer>";
 
-/* A measurement of the phantom whose model answered `text`; free with mv_measured_free. */
+/* A measurement of a slice whose model answered `text`; free with mv_measured_free. */
 static void answered(mv_measured *m, mv_task task, const char *text) {
   mv_error err = {0};
   mv_preprocessor pp;
@@ -21,7 +21,7 @@ static void answered(mv_measured *m, mv_task task, const char *text) {
   memset(m, 0, sizeof *m);
   m->question = (mv_manifest){.has_task = 1,
                               .task = task,
-                              .image = mv_str_of(PHANTOM),
+                              .image = mv_str_of(PICTURE),
                               .has_pixel_size = 1,
                               .pixel_w = 0.5f,
                               .pixel_h = 0.5f,
@@ -56,7 +56,7 @@ static void prints(mv_task task, const char *text, const char *expected) {
 
 START_TEST(prints_values_beside_what_the_landmarks_give) {
   prints(MV_TASK_SIZE, size_answer,
-         PHANTOM
+         PICTURE
          "  tumor\n"
          "  major axis     50.00 mm   (recomputed from its landmarks 50.40 mm)\n"
          "  minor axis     25.50 mm   (recomputed from its landmarks 25.20 mm)\n");
@@ -65,7 +65,7 @@ END_TEST
 
 START_TEST(prints_corners_of_a_box) {
   prints(MV_TASK_DETECT, "<answer>0.1,0.2,0.3,0.45</answer>",
-         PHANTOM
+         PICTURE
          "  tumor\n"
          "  lower left   (0.100, 0.200)\n"
          "  upper right  (0.300, 0.450)\n");
@@ -74,7 +74,7 @@ END_TEST
 
 START_TEST(keeps_control_characters_from_the_terminal) {
   prints(MV_TASK_DISTANCE, "\033[2J no numbers",
-         PHANTOM
+         PICTURE
          "  left \xEF\xBF\xBD[31meye to right eye\n"
          "  no answer: expected 1 number inside <answer>...</answer>\n"
          "  the model said: \xEF\xBF\xBD[2J no numbers\n");
@@ -109,7 +109,7 @@ START_TEST(writes_the_documented_members) {
   mv_json_begin_object(&w);
   mv_measured_write(&m, &w);
   mv_json_end_object(&w);
-  const char *start = "{\"task\":\"size\",\"image\":\"" PHANTOM
+  const char *start = "{\"task\":\"size\",\"image\":\"" PICTURE
                       "\",\"label\":\"tumor\",\"unit\":\"millimeters\",\"image_size\":[504,504],"
                       "\"pixel_size\":[0.5,0.5],\"values\":[50.0,25.5],\"parsed\":true,"
                       "\"answer\":\"50.000,25.500\",\"answer_text\":\"(50.000, 25.500)\","
@@ -191,7 +191,7 @@ END_TEST
 
 START_TEST(survives_every_failing_allocation_of_a_picture) {
   mv_manifest question = {
-      .image = mv_str_of(PHANTOM), .has_reshape = 1, .reshape_h = 56, .reshape_w = 84};
+      .image = mv_str_of(PICTURE), .has_reshape = 1, .reshape_h = 56, .reshape_w = 84};
   mv_preprocessor pp;
   mv_preprocessor_default(&pp);
   for (int k = 0;; k++) {
