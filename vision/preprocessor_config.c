@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/file.h"
+#include "runtime/json.h"
 #include "runtime/memory.h"
 #include "vision/preprocess.h"
 
@@ -128,6 +129,18 @@ static mv_status read_config(const cJSON *json, mv_preprocessor *pp, mv_error *e
   return read_limits(json, pp, err);
 }
 
+/* cJSON says neither where nor why it failed; that JSON which is right needs memory to be read. */
+static mv_status explain(mv_str text, mv_error *err) {
+  mv_json_doc doc = {0};
+  mv_status status = mv_json_parse(&doc, text, err);
+  if (status == MV_ERR_FORMAT) mv_error_prefix(err, "expected a JSON object");
+  if (status != MV_OK) return status;
+  int is_object = mv_json_is(doc.root, MV_JSON_OBJECT);
+  mv_json_doc_free(&doc);
+  return is_object ? mv_fail(err, MV_ERR_MEMORY, "out of memory")
+                   : mv_fail(err, MV_ERR_FORMAT, "expected a JSON object");
+}
+
 /* `section` NULL: the whole object. Sets *found to 0 when the section is not there. */
 static mv_status parse(mv_str text, const char *section, mv_preprocessor *pp, int *found,
                        mv_error *err) {
@@ -135,7 +148,7 @@ static mv_status parse(mv_str text, const char *section, mv_preprocessor *pp, in
   cJSON *json = cJSON_ParseWithLength(text.ptr ? text.ptr : "", text.len);
   mv_status status = MV_OK;
   if (!cJSON_IsObject(json)) {
-    status = mv_fail(err, MV_ERR_FORMAT, "expected a JSON object");
+    status = explain(text, err);
   } else {
     const cJSON *part = section ? given(json, section) : json;
     *found = part != NULL;
