@@ -69,12 +69,13 @@ int mv_file_exists(const char *path) {
 
 char *mv_path_join(const char *dir, const char *name) {
   size_t n_dir = strlen(dir), n_name = strlen(name);
-  while (n_dir > 1 && dir[n_dir - 1] == '/') n_dir--;
+  int slash = n_dir > 0;
+  while (n_dir > 0 && dir[n_dir - 1] == '/') n_dir--;
   char *path = mv_alloc(n_dir + n_name + 2);
   if (!path) return NULL;
   memcpy(path, dir, n_dir);
-  path[n_dir] = '/';
-  memcpy(path + n_dir + 1, name, n_name + 1);
+  if (slash) path[n_dir++] = '/';
+  memcpy(path + n_dir, name, n_name + 1);
   return path;
 }
 

@@ -27,7 +27,8 @@ mv_status mv_file_read(const char *path, size_t limit_bytes, mv_buf *out, mv_err
 
 int mv_file_exists(const char *path);
 
-/* dir + "/" + name (one slash). Returns (free with mv_free) or NULL when out of memory. */
+/* dir + "/" + name (one slash; an empty dir is the current one). Returns (free with mv_free), or
+ * NULL when out of memory. */
 char *mv_path_join(const char *dir, const char *name);
 
 /* A file being written: it appears under its name only at commit, so that a crash or a full disk
