@@ -1,0 +1,312 @@
+/* Times every operation at the 7B model's shapes.
+ *
+ * Each row is checked against the plain reference at some outputs, run once more to warm up, and
+ * timed over enough runs; rows bound by memory rotate over copies of their inputs that together
+ * exceed the last-level cache. The limit of a row is the time its bytes take at the machine's read
+ * bandwidth or its products at the machine's multiplication rate, whichever is longer, with the
+ * counts of mv_<op>_cost. A machine busy with something else gives meaningless figures.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench.h"
+#include "bench/kernel_table.h"
+#include "bench/machine.h"
+#include "runtime/clock.h"
+#include "runtime/json.h"
+#include "runtime/memory.h"
+
+#define MAX_COPIES 16
+#define MAX_RUNS 5000
+
+typedef struct bench_options {
+  const char *op, *simd;
+  int n_thread, json, quick, help;
+} bench_options;
+
+typedef struct bench_result {
+  const bench_case *row;
+  mv_cost cost;
+  int n_run, right;
+  double median_ms, min_ms, p90_ms, limit_ms;
+  char verdict[320]; /* of a wrong result */
+} bench_result;
+
+/* ---- arguments ---- */
+
+static const char help_text[] =
+    "usage: medvision bench kernels [--device cpu] [--op NAME] [--threads N] [--simd NAME] "
+    "[--quick]\n"
+    "                               [--json]\n"
+    "\n"
+    "Measures this machine, then every operation at the shapes of the 7B model: 1 row (decode),\n"
+    "700 rows (prefill), 1296 patches (vision).\n"
+    "\n"
+    "  --device cpu   where to run\n"
+    "  --op NAME      one operation: linear, attention, ...\n"
+    "  --threads N    CPU threads (all of them)\n"
+    "  --simd NAME    a lesser vector variant: generic, avx2, avx512, avx512bf16\n"
+    "  --quick        fewer runs: for a smoke test, not for figures\n"
+    "  --json         one JSON object\n";
+
+static int bad(const char *format, const char *what) {
+  fprintf(stderr, "medvision: bench kernels: ");
+  fprintf(stderr, format, what);
+  fprintf(stderr, " (see medvision bench kernels --help)\n");
+  return 2;
+}
+
+static int parse_threads(const char *text, int *out) {
+  char *end;
+  long n = strtol(text, &end, 10);
+  if (*text == 0 || *end != 0 || n < 1 || n > 4096) return 0;
+  *out = (int)n;
+  return 1;
+}
+
+/* Returns 0 or the exit code. */
+static int parse_value(const char *name, const char *value, bench_options *o) {
+  if (strcmp(name, "--device") == 0) {
+    if (strcmp(value, "cpu") != 0 && strcmp(value, "auto") != 0)
+      return bad("no device %s in this build", value);
+  } else if (strcmp(name, "--op") == 0) {
+    if (!kernel_op_find(value)) return bad("no operation %s", value);
+    o->op = value;
+  } else if (strcmp(name, "--threads") == 0) {
+    if (!parse_threads(value, &o->n_thread)) return bad("--threads %s: expected 1 to 4096", value);
+  } else {
+    o->simd = value;
+  }
+  return 0;
+}
+
+static int parse(int argc, char **argv, bench_options *o) {
+  static const char *const with_value[] = {"--device", "--op", "--threads", "--simd"};
+  memset(o, 0, sizeof *o);
+  for (int i = 1; i < argc; i++) {
+    int takes_value = 0;
+    for (int k = 0; k < 4; k++) takes_value |= strcmp(argv[i], with_value[k]) == 0;
+    if (takes_value) {
+      if (i + 1 == argc) return bad("%s needs a value", argv[i]);
+      int code = parse_value(argv[i], argv[i + 1], o);
+      if (code) return code;
+      i++;
+    } else if (strcmp(argv[i], "--json") == 0) {
+      o->json = 1;
+    } else if (strcmp(argv[i], "--quick") == 0) {
+      o->quick = 1;
+    } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+      o->help = 1;
+    } else {
+      return bad("unknown argument %s", argv[i]);
+    }
+  }
+  return 0;
+}
+
+/* ---- one row ---- */
+
+/* First, middle and last row, at columns spread over the width. */
+static mv_status check_some(kernel_run *run, bench_result *result, mv_error *err) {
+  enum { COLUMNS = 8 };
+  void *copy = mv_alloc(kernel_out_bytes(run));
+  if (!copy) return mv_fail(err, MV_ERR_MEMORY, "no memory to check a result");
+  kernel_verdict v = {0};
+  kernel_run_reset(run);
+  kernel_run_go(run);
+  kernel_run_download(run, copy);
+  kernel_check_guards(run, copy, &v);
+  for (int r = 0; r < 3; r++)
+    for (int c = 0; c < COLUMNS; c++) {
+      size_t row = (run->n_out_row - 1) * (size_t)r / 2;
+      int col = (int)((double)(run->n_col - 1) * c / (COLUMNS - 1));
+      double want, slack;
+      run->op->expect(run, row, col, 1, &want, &slack);
+      kernel_compare(run, copy, row, col, 1, &want, &slack, &v);
+    }
+  mv_free(copy);
+  result->right = kernel_verdict_ok(&v);
+  if (!result->right) kernel_verdict_print(&v, result->verdict, sizeof result->verdict);
+  return mv_device_status(run->device, err);
+}
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* Runs until there are enough and long enough, or it takes too long; in-place operations that
+ * would shrink their input to nothing get it anew each time, untimed. */
+static void time_runs(kernel_run *runs, int n_copy, int quick, bench_result *out) {
+  static double ms[MAX_RUNS];
+  int n = 0, at_least = quick ? 3 : 30;
+  double enough_ms = quick ? 5 : 300, too_long_ms = quick ? 300 : 3000, total = 0;
+  int renew = strcmp(runs[0].c->op, "gelu") == 0;
+  kernel_run_go(&runs[0]);
+  while (n < MAX_RUNS && total < too_long_ms && (n < at_least || total < enough_ms)) {
+    kernel_run *run = &runs[n % n_copy];
+    if (renew) kernel_run_reset(run);
+    double before = mv_now_ms();
+    kernel_run_go(run);
+    total += ms[n++] = mv_now_ms() - before;
+  }
+  qsort(ms, (size_t)n, sizeof *ms, by_size);
+  out->n_run = n;
+  out->median_ms = ms[n / 2];
+  out->min_ms = ms[0];
+  out->p90_ms = ms[n - 1 - n / 10];
+}
+
+static double rate_of(const bench_machine *machine, const kernel_case *c) {
+  int bf16 = strcmp(c->op, "linear") == 0 && c->x == MV_DTYPE_BF16 && c->w == MV_DTYPE_BF16;
+  return bf16 ? machine->bf16_gflops : machine->f32_gflops;
+}
+
+/* Copies of the inputs so that, together, they do not stay in the cache. */
+static int copies_of(const bench_machine *machine, const bench_result *r, double memory_ms) {
+  if (memory_ms < r->limit_ms || r->cost.bytes < 1) return 1;
+  double n = 2.0 * (double)machine->cache_bytes / r->cost.bytes + 1;
+  return n < MAX_COPIES ? (int)n : MAX_COPIES;
+}
+
+static mv_status bench_row(const bench_case *row, const bench_machine *machine, mv_device *device,
+                           int quick, bench_result *out, mv_error *err) {
+  kernel_run runs[MAX_COPIES];
+  int n_copy = 1, n_made = 1;
+  memset(out, 0, sizeof *out);
+  out->row = row;
+  mv_status status = kernel_run_init(&runs[0], &row->c, device, &mv_ops_cpu, 1, err);
+  if (status == MV_OK) status = check_some(&runs[0], out, err);
+  if (status == MV_OK) {
+    out->cost = runs[0].op->cost(&runs[0]);
+    double memory_ms = out->cost.bytes / machine->read_gbs * 1e-6;
+    double product_ms = out->cost.flops / rate_of(machine, &row->c) * 1e-6;
+    out->limit_ms = memory_ms > product_ms ? memory_ms : product_ms;
+    n_copy = copies_of(machine, out, memory_ms);
+  }
+  for (; status == MV_OK && n_made < n_copy; n_made++)
+    status =
+        kernel_run_init(&runs[n_made], &row->c, device, &mv_ops_cpu, (uint64_t)n_made + 1, err);
+  if (status == MV_OK) time_runs(runs, n_copy, quick, out);
+  for (int i = 0; i < n_made; i++) kernel_run_free(&runs[i]);
+  return status == MV_OK ? mv_device_status(device, err) : status;
+}
+
+/* ---- printing ---- */
+
+static void print_machine(const bench_machine *m, const mv_device *device) {
+  printf("%s, %d threads, %zu MiB cache: reads %.1f GB/s, multiplies %.0f GFLOP/s f32, %.0f bf16\n",
+         device->name, device->n_thread, m->cache_bytes >> 20, m->read_gbs, m->f32_gflops,
+         m->bf16_gflops);
+  printf("\n%-8s %-17s %-12s %5s %10s %10s %10s %8s %9s %8s\n", "phase", "operation", "what",
+         "runs", "median ms", "min", "p90", "GB/s", "GFLOP/s", "% limit");
+}
+
+static void print_row(const bench_result *r) {
+  double s = r->median_ms * 1e6;
+  printf("%-8s %-17s %-12s %5d %10.4f %10.4f %10.4f %8.2f %9.1f %7.0f%%\n", r->row->phase,
+         r->row->c.op, r->row->what, r->n_run, r->median_ms, r->min_ms, r->p90_ms,
+         r->cost.bytes / s, r->cost.flops / s, 100 * r->limit_ms / r->median_ms);
+  if (!r->right) printf("  WRONG: %s\n", r->verdict);
+  fflush(stdout);
+}
+
+static void json_machine(mv_json_writer *w, const bench_machine *m, const mv_device *device,
+                         const bench_options *o) {
+  mv_json_key(w, "machine");
+  mv_json_begin_object(w);
+  mv_json_key(w, "device");
+  mv_json_text(w, device->name);
+  mv_json_key(w, "threads");
+  mv_json_int(w, device->n_thread);
+  mv_json_key(w, "cache_bytes");
+  mv_json_int(w, (int64_t)m->cache_bytes);
+  mv_json_key(w, "read_gbs");
+  mv_json_double(w, m->read_gbs);
+  mv_json_key(w, "f32_gflops");
+  mv_json_double(w, m->f32_gflops);
+  mv_json_key(w, "bf16_gflops");
+  mv_json_double(w, m->bf16_gflops);
+  mv_json_end_object(w);
+  mv_json_key(w, "quick");
+  mv_json_bool(w, o->quick);
+}
+
+static void json_row(mv_json_writer *w, const bench_result *r) {
+  char shape[160];
+  const struct {
+    const char *key;
+    double value;
+  } numbers[] = {{"median_ms", r->median_ms}, {"min_ms", r->min_ms},    {"p90_ms", r->p90_ms},
+                 {"limit_ms", r->limit_ms},   {"bytes", r->cost.bytes}, {"flops", r->cost.flops}};
+  kernel_case_print(&r->row->c, shape, sizeof shape);
+  mv_json_begin_object(w);
+  mv_json_key(w, "phase");
+  mv_json_text(w, r->row->phase);
+  mv_json_key(w, "op");
+  mv_json_text(w, r->row->c.op);
+  mv_json_key(w, "what");
+  mv_json_text(w, r->row->what);
+  mv_json_key(w, "shape");
+  mv_json_text(w, shape);
+  mv_json_key(w, "runs");
+  mv_json_int(w, r->n_run);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    mv_json_key(w, numbers[i].key);
+    mv_json_double(w, numbers[i].value);
+  }
+  mv_json_key(w, "right");
+  mv_json_bool(w, r->right);
+  mv_json_end_object(w);
+}
+
+/* ---- all of it ---- */
+
+static mv_status bench_all(const bench_options *o, mv_device *device, mv_buf *json, int *n_wrong,
+                           mv_error *err) {
+  bench_machine machine;
+  mv_json_writer w = {.out = json, .indent = 2};
+  MV_TRY(bench_machine_measure(&machine, device, o->quick ? 0.05 : 1, err));
+  mv_json_begin_object(&w);
+  json_machine(&w, &machine, device, o);
+  mv_json_key(&w, "results");
+  mv_json_begin_array(&w);
+  if (!o->json) print_machine(&machine, device);
+  for (int i = 0; i < bench_n_kernel_case; i++) {
+    const bench_case *row = &bench_kernel_table[i];
+    bench_result result;
+    if (o->op && strcmp(o->op, row->c.op) != 0) continue;
+    MV_TRY(bench_row(row, &machine, device, o->quick, &result, err));
+    *n_wrong += !result.right;
+    if (!o->json) print_row(&result);
+    json_row(&w, &result);
+  }
+  mv_json_end_array(&w);
+  mv_json_end_object(&w);
+  mv_buf_char(json, '\n');
+  return mv_buf_status(json, err);
+}
+
+int mv_bench_kernels_main(int argc, char **argv) {
+  bench_options o;
+  mv_device device;
+  mv_error err;
+  mv_buf json = {0};
+  int n_wrong = 0, code = parse(argc, argv, &o);
+  if (code) return code;
+  if (o.help) {
+    fputs(help_text, stdout);
+    return 0;
+  }
+  mv_status status = mv_device_open_cpu(&device, o.n_thread, o.simd, &err);
+  if (status == MV_OK) {
+    status = bench_all(&o, &device, &json, &n_wrong, &err);
+    mv_device_close_cpu(&device);
+  }
+  if (status == MV_OK && o.json) fwrite(json.ptr, 1, json.len, stdout);
+  mv_buf_free(&json);
+  if (status != MV_OK) fprintf(stderr, "medvision: bench kernels: %s\n", err.msg);
+  if (n_wrong) fprintf(stderr, "medvision: bench kernels: %d wrong results\n", n_wrong);
+  return status == MV_ERR_UNSUPPORTED ? 2 : status != MV_OK || n_wrong ? 1 : 0;
+}

@@ -1,0 +1,151 @@
+#include "bench/machine.h"
+
+#include <omp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/cpu_simd.h"
+#include "runtime/clock.h"
+#include "runtime/memory.h"
+
+#define MIN_READ_BYTES ((size_t)256 << 20)
+#define MAX_READ_BYTES ((size_t)1 << 30)
+#define MAX_CACHE_BYTES ((size_t)128 << 20) /* of one thread's reach: more is many chiplets' sum \
+                                             */
+
+/* The multiplication: a panel of 64 KB as kernels/linear_cpu.c packs it, rows of x that stay in the
+ * first-level cache beside it. */
+#define PANEL_BYTES 65536
+#define X_ROWS (4 * MV_GEMM_ROWS)
+
+size_t bench_cache_bytes(void) {
+  size_t largest = 0;
+  for (int i = 0; i < 5; i++) {
+    char path[80];
+    unsigned long size = 0;
+    char unit = 0;
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size", i);
+    FILE *f = fopen(path, "r");
+    if (!f) break;
+    int n = fscanf(f, "%lu%c", &size, &unit);
+    fclose(f);
+    size_t bytes = n < 1 ? 0 : (size_t)size << (n == 2 && unit == 'M' ? 20 : 10);
+    if (bytes > largest) largest = bytes;
+  }
+  if (largest == 0) largest = (size_t)32 << 20;
+  return largest < MAX_CACHE_BYTES ? largest : MAX_CACHE_BYTES;
+}
+
+/* ---- reading ---- */
+
+static uint64_t read_all(const uint64_t *data, size_t n, int n_thread) {
+  uint64_t sum = 0;
+#pragma omp parallel for reduction(+ : sum) num_threads(n_thread) schedule(static)
+  for (size_t i = 0; i < n; i += 8)
+    sum += data[i] + data[i + 1] + data[i + 2] + data[i + 3] + data[i + 4] + data[i + 5] +
+           data[i + 6] + data[i + 7];
+  return sum;
+}
+
+static mv_status measure_reading(bench_machine *machine, const mv_device *device, double seconds,
+                                 mv_error *err) {
+  size_t bytes = 8 * machine->cache_bytes, n;
+  bytes = bytes < MIN_READ_BYTES ? MIN_READ_BYTES : bytes > MAX_READ_BYTES ? MAX_READ_BYTES : bytes;
+  n = bytes / sizeof(uint64_t) & ~(size_t)7;
+  uint64_t *data = mv_alloc_aligned(bytes);
+  if (!data) return mv_fail(err, MV_ERR_MEMORY, "no memory to measure reading %zu bytes", bytes);
+  memset(data, 1, bytes);
+  volatile uint64_t sink = 0;
+  double start = mv_now_ms(), best = 0;
+  do {
+    double before = mv_now_ms();
+    sink += read_all(data, n, device->n_thread);
+    double gbs = (double)bytes / (mv_now_ms() - before) * 1e-6;
+    if (gbs > best) best = gbs;
+  } while (mv_now_ms() - start < seconds * 1e3);
+  mv_free_aligned(data);
+  machine->read_gbs = best;
+  return MV_OK;
+}
+
+/* ---- multiplying ---- */
+
+typedef struct multiply_job {
+  const mv_cpu_simd *simd;
+  int bf16, n_k;
+  const void *x; /* [X_ROWS, n_k], shared: read only */
+  const void *panel;
+  float *acc; /* [X_ROWS, n_panel] of one thread */
+} multiply_job;
+
+static void multiply_once(const multiply_job *job) {
+  int n_panel = job->simd->n_panel;
+  for (int r = 0; r < X_ROWS; r += MV_GEMM_ROWS) {
+    float *acc = job->acc + r * n_panel;
+    size_t at = (size_t)r * (size_t)job->n_k;
+    if (job->bf16)
+      job->simd->gemm_bf16((const uint16_t *)job->x + at, (size_t)job->n_k, MV_GEMM_ROWS,
+                           job->panel, job->n_k, acc);
+    else
+      job->simd->gemm_f32((const float *)job->x + at, (size_t)job->n_k, MV_GEMM_ROWS, job->panel,
+                          job->n_k, acc);
+  }
+}
+
+/* GFLOP/s of all threads together, each on its own sums. */
+static double multiply_rate(multiply_job job, int n_thread, double seconds) {
+  enum { REPEAT = 64 };
+  size_t n_acc = (size_t)X_ROWS * (size_t)job.simd->n_panel;
+  float *acc = job.acc;
+  double flops = 2.0 * X_ROWS * job.n_k * job.simd->n_panel * REPEAT * n_thread;
+  double start = mv_now_ms(), best = 0;
+  do {
+    double before = mv_now_ms();
+#pragma omp parallel num_threads(n_thread)
+    {
+      multiply_job mine = job;
+      mine.acc = acc + (size_t)omp_get_thread_num() * n_acc;
+      for (int i = 0; i < REPEAT; i++) multiply_once(&mine);
+    }
+    double gflops = flops / (mv_now_ms() - before) * 1e-6;
+    if (gflops > best) best = gflops;
+  } while (mv_now_ms() - start < seconds * 1e3);
+  return best;
+}
+
+static mv_status measure_multiplying(bench_machine *machine, const mv_device *device,
+                                     double seconds, mv_error *err) {
+  const mv_cpu_simd *simd = device->impl;
+  size_t n_acc = (size_t)device->n_thread * X_ROWS * (size_t)simd->n_panel;
+  float *x = mv_alloc_aligned(X_ROWS * (PANEL_BYTES / sizeof(float)) * sizeof *x);
+  float *panel = mv_alloc_aligned(PANEL_BYTES), *acc = mv_alloc_aligned(n_acc * sizeof *acc);
+  mv_status status = MV_OK;
+  if (!x || !panel || !acc) {
+    status = mv_fail(err, MV_ERR_MEMORY, "no memory to measure multiplying");
+  } else {
+    memset(x, 0, X_ROWS * (PANEL_BYTES / sizeof(float)) * sizeof *x);
+    memset(panel, 0, PANEL_BYTES);
+    memset(acc, 0, n_acc * sizeof *acc);
+    multiply_job job = {simd, 0, PANEL_BYTES / simd->n_panel / 4, x, panel, acc};
+    machine->f32_gflops = multiply_rate(job, device->n_thread, seconds);
+    machine->bf16_gflops = machine->f32_gflops;
+    if (simd->has_bf16) {
+      job.bf16 = 1;
+      job.n_k *= 2;
+      machine->bf16_gflops = multiply_rate(job, device->n_thread, seconds);
+    }
+  }
+  mv_free_aligned(x);
+  mv_free_aligned(panel);
+  mv_free_aligned(acc);
+  return status;
+}
+
+mv_status bench_machine_measure(bench_machine *machine, const mv_device *device, double seconds,
+                                mv_error *err) {
+  memset(machine, 0, sizeof *machine);
+  machine->cache_bytes = bench_cache_bytes();
+  MV_TRY(measure_reading(machine, device, seconds, err));
+  return measure_multiplying(machine, device, seconds, err);
+}
