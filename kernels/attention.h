@@ -52,6 +52,7 @@ typedef struct mv_seq_rows {
 size_t mv_kv_page_bytes(int n_kv, int d_head, mv_dtype dtype);
 
 mv_cost mv_attention_cost(const mv_attention_dims *dims, const mv_seq_rows *seqs, int n_seq);
+mv_cost mv_kv_write_cost(const mv_attention_dims *dims);
 void mv_kv_write_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
                      int n_seq, const void *k, const void *v, void *cache);
 void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,

@@ -13,6 +13,12 @@ size_t mv_kv_page_bytes(int n_kv, int d_head, mv_dtype dtype) {
   return 2 * (size_t)n_kv * MV_PAGE_TOKENS * (size_t)d_head * mv_dtype_bytes(dtype);
 }
 
+mv_cost mv_kv_write_cost(const mv_attention_dims *dims) {
+  double n = 2.0 * dims->n_row * dims->n_kv * dims->d_head;
+  mv_cost cost = {n * (double)(mv_dtype_bytes(dims->dtype) + mv_dtype_bytes(dims->kv_dtype)), 0};
+  return cost;
+}
+
 mv_cost mv_attention_cost(const mv_attention_dims *dims, const mv_seq_rows *seqs, int n_seq) {
   double pairs = 0, keys = 0, d = dims->d_head;
   for (int s = 0; s < n_seq; s++) {

@@ -184,8 +184,8 @@ static mv_status emit(mv_decoder *dec, mv_str s, int last, mv_buf *out, mv_error
   if (out->ptr) out->ptr[out->len] = 0;
   n -= tail;
   if (!n || mv_utf8_check(out->ptr + begin, n) == n) return MV_OK;
-  /* Every byte may become the three of U+FFFD. The broken ones step aside by that much, so that what
-   * is written never reaches what is still to be read. */
+  /* Every byte may become the three of U+FFFD. The broken ones step aside by that much, so that
+   * what is written never reaches what is still to be read. */
   mv_buf_reserve(out, 4 * n);
   MV_TRY(mv_buf_status(out, err));
   char *aside = out->ptr + begin + 3 * n + 1;

@@ -109,11 +109,9 @@ static void write_expect(const kernel_run *run, size_t row, int col, int n, doub
   }
 }
 
-static mv_cost write_cost(const kernel_run *run) { /* the contract gives none: read and written */
-  const kernel_case *c = run->c;
-  double n = 2.0 * c->n_row * c->n_kv * c->d_head;
-  mv_cost cost = {n * (double)(mv_dtype_bytes(c->x) + mv_dtype_bytes(c->w)), 0};
-  return cost;
+static mv_cost write_cost(const kernel_run *run) {
+  mv_attention_dims dims = dims_of(run->c);
+  return mv_kv_write_cost(&dims);
 }
 
 const kernel_op kernel_kv_write = {"kv_write", write_prepare, write_go, write_expect, write_cost};
@@ -243,7 +241,6 @@ static void window_prepare(kernel_run *run) {
   kernel_ints(run, (size_t)c->n_span + 1);
   if (run->device->error.code != MV_OK) return;
   for (int s = 0; s < c->n_span; s++) run->ints[s + 1] = run->ints[s] + c->spans[s].n_row;
-  kernel_upload_ints(run, (size_t)c->n_span + 1);
   for (int i = Q; i <= V; i++)
     kernel_input(run, i, c->x, (size_t)c->n_row * (size_t)dims.ldq, i == Q ? 4 : 1);
   kernel_output(run, c->y, (size_t)c->n_row, c->n_head * c->d_head, dims.ldo, 0);
@@ -251,7 +248,7 @@ static void window_prepare(kernel_run *run) {
 
 static void window_go(kernel_run *run) {
   mv_attention_dims dims = dims_of(run->c);
-  run->ops->window_attention(run->device, &dims, run->dev_ints, run->c->n_span, run->in[Q].dev,
+  run->ops->window_attention(run->device, &dims, run->ints, run->c->n_span, run->in[Q].dev,
                              run->in[K].dev, run->in[V].dev, kernel_out(run));
 }
 

@@ -1,7 +1,7 @@
 /* What the tests of vision/ share: JSON-lines goldens, base64, checksums, and the noise that
  * make_golden.py makes too. */
-#ifndef MV_TESTS_VISION_DATA_H
-#define MV_TESTS_VISION_DATA_H
+#ifndef MV_TESTS_VISION_VISION_DATA_H
+#define MV_TESTS_VISION_VISION_DATA_H
 
 #include <cjson/cJSON.h>
 #include <string.h>
