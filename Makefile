@@ -1,5 +1,5 @@
 # The developer commands. `make demo` and `make test` work on a fresh Debian or Ubuntu machine.
-.PHONY: help build demo test asan lint format fuzz soak bench gpu-test tiny install clean
+.PHONY: help build demo test asan sim lint format fuzz soak bench gpu-test tiny install clean
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CMAKE ?= cmake
 
@@ -7,6 +7,7 @@ help:
 	@echo "make demo      build, then measure the sample images with the embedded checkpoint"
 	@echo "make test      build and run every test that needs no GPU, then again under sanitizers"
 	@echo "make asan      only the second half: AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make sim       only the CUDA kernels, emulated on the CPU, and the emulator's own tests"
 	@echo "make lint      the rules of the house: includes, contracts, sizes, format"
 	@echo "make format    clang-format every source"
 	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60) seconds each"
@@ -37,6 +38,9 @@ asan:
 	$(CMAKE) -S . -B build-asan -DBUILD_TESTING=ON -DMV_ASAN=ON $(CMAKE_ARGS)
 	$(CMAKE) --build build-asan --parallel $(JOBS)
 	cd build-asan && ctest --output-on-failure --label-exclude 'slow|lint|python'
+
+sim: build-tests
+	cd build && ctest --output-on-failure --label-regex sim
 
 lint: build-tests
 	cd build && ctest --output-on-failure --label-regex lint
