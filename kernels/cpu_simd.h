@@ -20,7 +20,7 @@ typedef struct mv_cpu_simd {
   int has_bf16;     /* dot_bf16 and gemm_bf16 exist (bf16 x bf16 products, f32 sums) */
 
   /* Dot products of n_row x-rows with n_col weight rows: acc[r*n_col + c] = <x_r, w_c>, length n.
-   * x rows are ldx elements apart, weight rows n. n_row <= 4, n_col <= 4. */
+   * x rows are ldx elements apart, weight rows n. Weights are read once for every three rows. */
   void (*dot_f32)(const float *x, size_t ldx, int n_row, const float *w, int n_col, int n,
                   float *acc);
   void (*dot_f32_bf16)(const float *x, size_t ldx, int n_row, const uint16_t *w, int n_col, int n,

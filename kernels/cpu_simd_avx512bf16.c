@@ -16,43 +16,60 @@
 BF16_INLINE __m512bh load_bh(const uint16_t *p) { return (__m512bh)_mm512_loadu_si512(p); }
 
 BF16_INLINE __m512bh load_bh_part(const uint16_t *p, int n) {
-  return (__m512bh)_mm512_maskz_loadu_epi16((__mmask32)((1ull << n) - 1), p);
+  return (__m512bh)_mm512_maskz_loadu_epi16((__mmask32)((1ull << n) - 1), p); /* n 1..32 */
 }
 
+/* As the f32 dot products in the body: register k into chain k % 4. */
+#define BF16_CHAINS 4
+#define BF16_ROWS 3
+#define BF16_COLS 2
+
 BF16_INLINE void dot_bf16_tile(const uint16_t *x, size_t ldx, int n_row, const uint16_t *w,
-                               int n_col, int n, float *acc) {
-  __m512 sum[4][4];
+                               int n_col, int n, float *acc, int ld_acc) {
+  __m512 sum[BF16_ROWS][BF16_COLS][BF16_CHAINS];
   for (int r = 0; r < n_row; r++)
-    for (int c = 0; c < n_col; c++) sum[r][c] = _mm512_setzero_ps();
+    for (int c = 0; c < n_col; c++)
+      for (int a = 0; a < BF16_CHAINS; a++) sum[r][c][a] = _mm512_setzero_ps();
   int k = 0;
-  for (; k + BF16_LANES <= n; k += BF16_LANES)
+  for (; k + BF16_CHAINS * BF16_LANES <= n; k += BF16_CHAINS * BF16_LANES)
+    for (int a = 0; a < BF16_CHAINS; a++)
+      for (int c = 0; c < n_col; c++) {
+        __m512bh wv = load_bh(w + (size_t)c * (size_t)n + k + a * BF16_LANES);
+        for (int r = 0; r < n_row; r++)
+          sum[r][c][a] =
+              _mm512_dpbf16_ps(sum[r][c][a], wv, load_bh(x + (size_t)r * ldx + k + a * BF16_LANES));
+      }
+  for (int a = 0; k < n; a++, k += BF16_LANES) {
+    int left = n - k < BF16_LANES ? n - k : BF16_LANES;
     for (int c = 0; c < n_col; c++) {
-      __m512bh wv = load_bh(w + (size_t)c * (size_t)n + k);
+      __m512bh wv = load_bh_part(w + (size_t)c * (size_t)n + k, left);
       for (int r = 0; r < n_row; r++)
-        sum[r][c] = _mm512_dpbf16_ps(sum[r][c], wv, load_bh(x + (size_t)r * ldx + k));
+        sum[r][c][a] =
+            _mm512_dpbf16_ps(sum[r][c][a], wv, load_bh_part(x + (size_t)r * ldx + k, left));
     }
-  if (k < n)
-    for (int c = 0; c < n_col; c++) {
-      __m512bh wv = load_bh_part(w + (size_t)c * (size_t)n + k, n - k);
-      for (int r = 0; r < n_row; r++)
-        sum[r][c] = _mm512_dpbf16_ps(sum[r][c], wv, load_bh_part(x + (size_t)r * ldx + k, n - k));
-    }
+  }
   for (int r = 0; r < n_row; r++)
-    for (int c = 0; c < n_col; c++) acc[r * n_col + c] = _mm512_reduce_add_ps(sum[r][c]);
+    for (int c = 0; c < n_col; c++)
+      acc[r * ld_acc + c] = _mm512_reduce_add_ps(_mm512_add_ps(
+          _mm512_add_ps(sum[r][c][0], sum[r][c][1]), _mm512_add_ps(sum[r][c][2], sum[r][c][3])));
 }
 
 static void dot_bf16(const uint16_t *x, size_t ldx, int n_row, const uint16_t *w, int n_col, int n,
                      float *acc) {
-  if (n_row == 4 && n_col == 4) {
-    dot_bf16_tile(x, ldx, 4, w, 4, n, acc);
-  } else if (n_row == 1 && n_col == 4) {
-    dot_bf16_tile(x, ldx, 1, w, 4, n, acc);
-  } else {
-    for (int r = 0; r < n_row; r++)
-      for (int c = 0; c < n_col; c++)
-        dot_bf16_tile(x + (size_t)r * ldx, ldx, 1, w + (size_t)c * (size_t)n, 1, n,
-                      acc + r * n_col + c);
+  int r = 0, c;
+  for (; r + BF16_ROWS <= n_row; r += BF16_ROWS) {
+    const uint16_t *rows = x + (size_t)r * ldx;
+    for (c = 0; c + BF16_COLS <= n_col; c += BF16_COLS)
+      dot_bf16_tile(rows, ldx, BF16_ROWS, w + (size_t)c * (size_t)n, BF16_COLS, n,
+                    acc + r * n_col + c, n_col);
+    for (; c < n_col; c++)
+      dot_bf16_tile(rows, ldx, BF16_ROWS, w + (size_t)c * (size_t)n, 1, n, acc + r * n_col + c,
+                    n_col);
   }
+  for (; r < n_row; r++)
+    for (c = 0; c < n_col; c++)
+      dot_bf16_tile(x + (size_t)r * ldx, ldx, 1, w + (size_t)c * (size_t)n, 1, n,
+                    acc + r * n_col + c, n_col);
 }
 
 /* Pairs along k stay together: panel[k/2][column][2]. Sixteen weight rows at a time, gathered as

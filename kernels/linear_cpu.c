@@ -10,7 +10,8 @@
 #define PANEL_BYTES 65536
 /* Rows whose f32 sums one thread keeps (64 columns each: 256 KB of its L2). */
 #define ROW_BLOCK 1024
-#define DOT_TILE 4
+/* Weight rows of one work item of the dot products. */
+#define DOT_COLS 16
 
 mv_cost mv_linear_cost(const mv_linear_dims *dims, const mv_linear *linear) {
   double n_row = dims->n_row, n_in = linear->n_in, n_out = linear->n_out;
@@ -56,33 +57,28 @@ static void store_row(const product *p, int row, int col, int n, const float *ac
   }
 }
 
-/* ---- few rows: stream W once, dot every row with four weight rows at a time ---- */
+/* ---- few rows: stream W once, dot every row with it ---- */
 
-static void dot_tile(const product *p, int part, int w_row, int n_col, int row, int n_row,
-                     float *acc) {
+static void dot_block(const product *p, int part, int w_row, int n_col, float *acc) {
   const void *w = weight_at(p, part, w_row, 0);
-  size_t x_at = (size_t)row * p->ldx;
-  int n = p->linear->n_in;
+  int n = p->linear->n_in, n_row = p->dims->n_row;
   if (p->native_bf16)
-    p->simd->dot_bf16((const uint16_t *)p->x + x_at, p->ldx, n_row, w, n_col, n, acc);
+    p->simd->dot_bf16(p->x, p->ldx, n_row, w, n_col, n, acc);
   else if (p->linear->dtype == MV_DTYPE_BF16)
-    p->simd->dot_f32_bf16((const float *)p->x + x_at, p->ldx, n_row, w, n_col, n, acc);
+    p->simd->dot_f32_bf16(p->x, p->ldx, n_row, w, n_col, n, acc);
   else
-    p->simd->dot_f32((const float *)p->x + x_at, p->ldx, n_row, w, n_col, n, acc);
+    p->simd->dot_f32(p->x, p->ldx, n_row, w, n_col, n, acc);
 }
 
 static void few_rows(const product *p, int part, int out_col, int n_thread) {
-  int n_out = p->linear->part[part].n_row, n_tile = (n_out + DOT_TILE - 1) / DOT_TILE;
+  int n_out = p->linear->part[part].n_row, n_block = (n_out + DOT_COLS - 1) / DOT_COLS;
 #pragma omp parallel for schedule(static) num_threads(n_thread)
-  for (int tile = 0; tile < n_tile; tile++) {
-    int w_row = tile * DOT_TILE, n_col = n_out - w_row < DOT_TILE ? n_out - w_row : DOT_TILE;
-    for (int row = 0; row < p->dims->n_row; row += DOT_TILE) {
-      int n_row = p->dims->n_row - row < DOT_TILE ? p->dims->n_row - row : DOT_TILE;
-      float acc[DOT_TILE * DOT_TILE];
-      dot_tile(p, part, w_row, n_col, row, n_row, acc);
-      for (int r = 0; r < n_row; r++)
-        store_row(p, row + r, out_col + w_row, n_col, acc + r * n_col);
-    }
+  for (int block = 0; block < n_block; block++) {
+    int w_row = block * DOT_COLS, n_col = n_out - w_row < DOT_COLS ? n_out - w_row : DOT_COLS;
+    float acc[MV_LINEAR_SKINNY_ROWS * DOT_COLS];
+    dot_block(p, part, w_row, n_col, acc);
+    for (int r = 0; r < p->dims->n_row; r++)
+      store_row(p, r, out_col + w_row, n_col, acc + r * n_col);
   }
 }
 
