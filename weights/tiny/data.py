@@ -191,6 +191,32 @@ def pack(packer, scene, rng, full_share):
     return seq.arrays()
 
 
+OBJECTS = vocab.MARKERS + vocab.LESIONS + vocab.ORGANS
+OBJECT_IDS = [next(t["id"] for t in tokenizer.build()["added_tokens"] if t["content"] == n) for n in OBJECTS]
+
+
+def objects(scene):
+    """[12, 6] for the training-time helper head: present, centre x y, half extents, correlation.
+
+    In the picture's own frame (y down), relative to its size."""
+    out = np.zeros((len(OBJECTS), 6), np.float32)
+    for k, name in enumerate(OBJECTS):
+        if name in scene["markers"]:
+            m = scene["markers"][name]
+            half, rho = [m["r"] / f for f in scene["fov"]], 0.0
+            centre = m["c"]
+        elif name in phantom.shapes(scene):
+            e = phantom.shapes(scene)[name]
+            b = phantom.box(scene, e)
+            half, centre = [(b[2] - b[0]) / 2, (b[3] - b[1]) / 2], e["c"]
+            cross = (e["r"][0] ** 2 - e["r"][1] ** 2) * np.sin(e["t"]) * np.cos(e["t"])
+            rho = cross / (half[0] * half[1] * scene["fov"][0] * scene["fov"][1])
+        else:
+            continue
+        out[k] = [1, *(centre[i] / scene["fov"][i] for i in (0, 1)), *half, rho]
+    return out
+
+
 class Stream(torch.utils.data.IterableDataset):
     """Endless batches from whatever shards exist by now, newest first, never waiting for more."""
 
@@ -225,6 +251,7 @@ class Stream(torch.utils.data.IterableDataset):
                 pick = order[k:k + self.batch]
                 rows = [pack(packer, scenes[i], rng, self.full_share) for i in pick]
                 out = {n: torch.from_numpy(np.stack([r[n] for r in rows])) for n in rows[0]}
+                out["objects"] = torch.from_numpy(np.stack([objects(scenes[i]) for i in pick]))
                 out["pixels"] = torch.from_numpy(patches(pictures[pick]))
                 yield out
 

@@ -17,8 +17,10 @@ import torch
 
 import data
 import model
+from muon import Muon, is_hidden
 
-LENGTH, PEAK, WARM_S, DECAY = 416, 1.2e-3, 90, 0.9995
+WARM_S, DECAY = 60, 0.998
+PEAK_ADAM, PEAK_MUON = 1.5e-3, 0.012
 
 
 def options():
@@ -26,6 +28,7 @@ def options():
     p.add_argument("--work", required=True)
     p.add_argument("--minutes", type=float, default=120)
     p.add_argument("--batch", type=int, default=8)
+    p.add_argument("--length", type=int, default=240, help="tokens of a packed sequence")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--full", type=float, default=0.3, help="share of targets kept past the landmarks")
@@ -34,43 +37,57 @@ def options():
 
 def rate(elapsed, total):
     warm = min(1.0, elapsed / WARM_S)
-    return PEAK * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, elapsed / total))))
+    return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, elapsed / total))))
 
 
 class Run:
     def __init__(self, opt):
         self.opt, self.path = opt, os.path.join(opt.work, "last.pt")
         self.net = model.new(opt.seed)
-        self.adam = torch.optim.AdamW(self.net.parameters(), lr=PEAK, betas=(0.9, 0.98),
-                                      weight_decay=0.02, fused=True)
+        self.helper = model.Helper()
+        named = list(self.net.named_parameters())
+        rest = [p for n, p in named if not is_hidden(n, p)] + list(self.helper.parameters())
+        self.adam = torch.optim.AdamW(rest, lr=PEAK_ADAM, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
+        self.muon = Muon(named, PEAK_MUON)
         self.ema = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
         self.elapsed, self.step = 0.0, 0
         if os.path.exists(self.path):
             s = torch.load(self.path, weights_only=False)
             self.net.load_state_dict(s["net"])
+            self.helper.load_state_dict(s["helper"])
             self.adam.load_state_dict(s["adam"])
+            self.muon.load_state_dict(s["muon"])
             self.ema, self.elapsed, self.step = s["ema"], s["elapsed"], s["step"]
 
     def save(self):
-        torch.save({"net": self.net.state_dict(), "adam": self.adam.state_dict(), "ema": self.ema,
+        torch.save({"net": self.net.state_dict(), "helper": self.helper.state_dict(), "adam": self.adam.state_dict(),
+                    "muon": self.muon.state_dict(), "ema": self.ema,
                     "elapsed": self.elapsed, "step": self.step}, self.path + ".part")
         os.rename(self.path + ".part", self.path)
 
+    def help(self):
+        """Weight of the helper's loss: high at first, a fourth from half of the time on."""
+        return max(0.25, 1 - self.elapsed / (self.opt.minutes * 40))
+
     def update(self, batch):
-        loss, weight, labels, logits = model.losses(self.net, batch)
+        loss, weight, labels, logits, vision, middle = model.losses(self.net, batch)
         total = (loss * weight).sum() / weight.sum()
-        self.adam.zero_grad(set_to_none=True)
-        total.backward()
+        eyes = self.helper.eyes(vision, batch["objects"])
+        words = self.helper.words(middle, batch)
+        self.net.zero_grad(set_to_none=True)
+        self.helper.zero_grad(set_to_none=True)
+        (total + self.help() * (eyes + 2 * words)).backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        for g in self.adam.param_groups:
-            g["lr"] = rate(self.elapsed, self.opt.minutes * 60)
-        self.adam.step()
+        now = rate(self.elapsed, self.opt.minutes * 60)
+        for optimizer, peak in ((self.adam, PEAK_ADAM), (self.muon, PEAK_MUON)):
+            optimizer.param_groups[0]["lr"] = peak * now
+            optimizer.step()
         with torch.no_grad():
             decay = min(DECAY, (1 + self.step) / (10 + self.step))
             for k, v in self.net.state_dict().items():
                 self.ema[k].lerp_(v, 1 - decay)
         self.step += 1
-        return total.item(), digit_accuracy(weight, labels, logits)
+        return total.item(), [eyes.item(), words.item()] + digit_accuracy(weight, labels, logits)
 
 
 def digit_accuracy(weight, labels, logits):
@@ -84,11 +101,11 @@ def main():
     opt = options()
     torch.set_num_threads(opt.threads)
     run = Run(opt)
-    stream = data.Stream(os.path.join(opt.work, "shards"), opt.batch, LENGTH, opt.seed, opt.full)
+    stream = data.Stream(os.path.join(opt.work, "shards"), opt.batch, opt.length, opt.seed, opt.full)
     loader = torch.utils.data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8)
     log = csv.writer(open(os.path.join(opt.work, "loss.csv"), "a", newline="", buffering=1))
     if run.step == 0:
-        log.writerow(["step", "minutes", "loss", "digit1", "digit2", "digit3", "rest"])
+        log.writerow(["step", "minutes", "loss", "eyes", "words", "digit1", "digit2", "digit3", "rest"])
     window, saved, t = [], time.time(), time.time()
     for batch in loader:
         loss, acc = run.update(batch)
