@@ -134,9 +134,9 @@ std::string describe_address(const void *p) {
   auto it = below(p);
   if (it == allocations.end()) return "below every allocation";
   char text[128];
-  snprintf(text, sizeof text, "%zu bytes into %san allocation of %zu bytes",
-           (size_t)((uintptr_t)p - it->first), it->second.is_freed ? "(freed) " : "",
-           it->second.n_bytes);
+  snprintf(text, sizeof text, "%zu bytes into an allocation of %zu bytes%s",
+           (size_t)((uintptr_t)p - it->first), it->second.n_bytes,
+           it->second.is_freed ? " that was freed" : "");
   return text;
 }
 
