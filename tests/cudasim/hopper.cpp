@@ -52,7 +52,7 @@ uint32_t swizzled(uint32_t addr, int mode) {
 
 template <class F> /* f(address in shared memory, byte column, row of the box), 16 bytes at a time
                     */
-                   void for_each_piece(const tensor_map &m, uint32_t dst, F f) {
+void for_each_piece(const tensor_map &m, uint32_t dst, F f) {
   const uint32_t row_bytes = m.box_col * (uint32_t)m.element_bytes;
   for (uint32_t r = 0; r < m.box_row; r++)
     for (uint32_t c = 0; c < row_bytes; c += 16)

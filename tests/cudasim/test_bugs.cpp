@@ -1,5 +1,5 @@
-/* Planted mistakes are found: by the checker, with the right words and the line, and by wrong results
- * or reports of plain runs where these can show them. */
+/* Planted mistakes are found: by the checker, with the right words and the line, and by wrong
+ * results or reports of plain runs where these can show them. */
 #include <string.h>
 
 #include "tests/check_main.h"
@@ -9,9 +9,9 @@ namespace {
 
 struct planted {
   const char *name;
-  bool (*run)();        /* whether the result is right */
-  const char *checker;  /* what the checker reports; NULL: only results are wrong */
-  bool plain;           /* some order of an ordinary run shows it, too */
+  bool (*run)();       /* whether the result is right */
+  const char *checker; /* what the checker reports; NULL: only results are wrong */
+  bool plain;          /* some order of an ordinary run shows it, too */
 };
 
 bool host_pointer() {
@@ -76,8 +76,10 @@ bool reused_staging() {
   return got == 1;
 }
 
-#define BUG(bug, call, checker, plain) \
-  { #bug, [] { return call; }, checker, plain }
+#define BUG(bug, call, checker, plain)        \
+  {                                           \
+#bug, [] { return call; }, checker, plain \
+  }
 
 const planted bugs[] = {
     BUG(BUG_NO_BARRIER, run_row_sum(BUG_NO_BARRIER, 2, 512), "uninitialised shared read", true),
@@ -149,8 +151,8 @@ END_TEST
 
 START_TEST(plain_runs_show_the_mistake) {
   const planted &bug = bugs[_i];
-  int n_found = found_plainly(bug, SIM_FORWARD, SIM_LATE, 1) +
-                found_plainly(bug, SIM_REVERSE, SIM_EARLY, 1);
+  int n_found =
+      found_plainly(bug, SIM_FORWARD, SIM_LATE, 1) + found_plainly(bug, SIM_REVERSE, SIM_EARLY, 1);
   for (unsigned seed = 1; seed <= 8; seed++)
     n_found += found_plainly(bug, SIM_RANDOM, SIM_EITHER, seed);
   if (bug.plain) ck_assert_msg(n_found > 0, "%s: missed", bug.name);
