@@ -11,6 +11,9 @@
 #include <pthread.h>
 #endif
 
+/* Defined by tsan.cpp, which is linked when kernels call it. */
+extern "C" const int sim_instrumented __attribute__((weak));
+
 namespace sim {
 
 bool checking = false;
@@ -317,6 +320,8 @@ cudaError_t run_launch(const launch_dims &dims, const void *kernel, const kernel
   state.n_gang = n_block / state.gang_size;
   const long n_before = sim_report_count();
   checking = config.check != 0;
+  if (checking && !&sim_instrumented)
+    report("checker", "SIM_CHECK is set, but these kernels are not built for it");
   if (checking) check_launch(&state);
   unsigned n_thread =
       config.threads > 0 ? (unsigned)config.threads : std::thread::hardware_concurrency();

@@ -53,6 +53,9 @@ using namespace sim;
 
 extern "C" {
 
+extern const int sim_instrumented; /* see launch.cpp: kernels were built for the checker */
+const int sim_instrumented = 1;
+
 ACCESSES(1)
 ACCESSES(2)
 ACCESSES(4)
