@@ -35,7 +35,7 @@ test:
 
 asan:
 	@.ci/setup test
-	$(CMAKE) -S . -B build-asan -DBUILD_TESTING=ON -DMV_ASAN=ON $(CMAKE_ARGS)
+	$(CMAKE) -S . -B build-asan -DBUILD_TESTING=ON -DMV_ASAN=ON -DMV_SIM=OFF $(CMAKE_ARGS)
 	$(CMAKE) --build build-asan --parallel $(JOBS)
 	cd build-asan && ctest --output-on-failure --label-exclude 'slow|lint|python'
 
@@ -57,7 +57,7 @@ format:
 FUZZ_SECONDS ?= 60
 fuzz:
 	@.ci/setup fuzz
-	$(CMAKE) -S . -B build-fuzz -DMV_FUZZ=ON -DMV_ASAN=ON -DCMAKE_C_COMPILER=clang $(CMAKE_ARGS)
+	$(CMAKE) -S . -B build-fuzz -DMV_FUZZ=ON -DMV_ASAN=ON -DMV_SIM=OFF -DCMAKE_C_COMPILER=clang $(CMAKE_ARGS)
 	$(CMAKE) --build build-fuzz --parallel $(JOBS)
 	for target in build-fuzz/fuzz/fuzz_*; do \
 	  name=$${target##*/fuzz_}; mkdir -p build-fuzz/corpus/$$name; \
