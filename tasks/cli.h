@@ -66,10 +66,16 @@ typedef struct mv_cli_list {
   int n;
 } mv_cli_list;
 
+/* Where in a volume. */
+typedef struct mv_cli_slice {
+  int plane; /* -1 none; 0 sagittal, 1 coronal, 2 axial */
+  int index, frame;
+} mv_cli_slice;
+
 /* Every option's value, defaults filled in. Strings borrow from argv or live in `arena`. */
 typedef struct mv_cli_args {
   mv_cli_id command;
-  uint64_t given; /* bit i: mv_cli_options[i] was on the command line */
+  uint64_t given[2]; /* bit i: mv_cli_options[i] was on the command line (mv_cli_has) */
   mv_cli_list operands;
   mv_arena arena; /* owns lists and split names */
 
@@ -85,6 +91,9 @@ typedef struct mv_cli_args {
   mv_cli_list images;
 
   /* pictures */
+  mv_cli_slice slice;
+  int orientation; /* 0 what the command does by itself, 1 stored, 2 ras */
+  const char *modality;
   int reshape[2];  /* height, width; {0, 0} is none */
   int resampler;   /* 0 torchvision, 1 pillow */
   int image_order; /* 0 first, 1 last */
@@ -122,7 +131,8 @@ typedef enum mv_cli_type {
   MV_CLI_SPACING,    /* double[2]: W or WxH, positive */
   MV_CLI_HW,         /* int[2]: HxW, or none = {0, 0} */
   MV_CLI_WH,         /* int[2]: WxH */
-  MV_CLI_PAIR        /* const char *[2]: "A;B" */
+  MV_CLI_PAIR,       /* const char *[2]: "A;B" */
+  MV_CLI_SLICE       /* PLANE:INDEX[:FRAME] */
 } mv_cli_type;
 
 typedef enum mv_cli_group {
@@ -162,6 +172,10 @@ void mv_cli_args_free(mv_cli_args *args);
 /* The options that command `id` needs and that were not given: MV_ERR_USAGE naming them.
  * mv_cli_parse has done this for args->command; `prompt` does it for the task it was given. */
 mv_status mv_cli_require(const mv_cli_args *args, mv_cli_id id, mv_error *err);
+/* Whether option i was on the command line. */
+static inline int mv_cli_has(const mv_cli_args *args, int i) {
+  return (int)(args->given[i / 64] >> i % 64 & 1u);
+}
 /* Whether the option called `name` was on the command line. */
 int mv_cli_given(const mv_cli_args *args, const char *name);
 const mv_cli_option *mv_cli_option_find(const char *name); /* NULL when there is none */

@@ -27,6 +27,7 @@ mv_status mv_measured_ask(mv_measured *m, mv_session *session, mv_error *err) {
   mv_preprocessor pp = mv_session_preprocessor(session);
   mv_buf text = {0};
   MV_TRY(mv_picture_load(&m->picture, &m->question, &pp, err));
+  MV_TRY(mv_picture_check_spacing(&m->picture, &m->question, err));
   MV_TRY(mv_manifest_prompt(&m->question, &m->picture.frame, &m->prompt, err));
   mv_status status = mv_prompt_render(&m->prompt, &text, err);
   if (status == MV_OK) status = mv_buf_status(&text, err);
@@ -56,12 +57,20 @@ static void put_names(mv_json_writer *w, const char *key, const mv_str names[2])
   mv_json_end_array(w);
 }
 
+static void write_slice(const mv_manifest *q, mv_json_writer *w) {
+  static const char *const planes[] = {"sagittal", "coronal", "axial"};
+  put_text(w, "plane", mv_str_of(planes[q->plane]));
+  mv_json_key(w, "index");
+  mv_json_int(w, q->index);
+}
+
 /* What was asked, as far as the result repeats it. */
 static void write_question(const mv_measured *m, mv_json_writer *w) {
   const mv_manifest *q = &m->question;
   const mv_spacing *seen = &m->picture.frame.spacing;
   put_text(w, "task", mv_str_of(mv_task_name(q->task)));
-  put_text(w, "image", q->image);
+  put_text(w, "image", q->volume.len ? q->volume : q->image);
+  if (q->volume.len) write_slice(q, w);
   if (q->task == MV_TASK_DETECT || q->task == MV_TASK_SIZE) put_text(w, "label", q->label);
   if (q->task == MV_TASK_DISTANCE || q->task == MV_TASK_ANGLE) put_text(w, "name", q->name);
   if (q->task == MV_TASK_DISTANCE) put_names(w, "points", q->points);

@@ -84,7 +84,7 @@ static void print_unparsed(const mv_measured *m, int with_response, mv_buf *out)
 }
 
 void mv_measured_print(const mv_measured *m, int with_response, const char *overlay, mv_buf *out) {
-  mv_cli_visible(out, m->question.image);
+  mv_cli_visible(out, m->question.volume.len ? m->question.volume : m->question.image);
   mv_buf_text(out, "  ");
   put_subject(m, out);
   mv_buf_char(out, '\n');

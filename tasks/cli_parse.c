@@ -24,7 +24,7 @@ int mv_cli_command_find(const char *name, mv_cli_id *id) {
 
 int mv_cli_given(const mv_cli_args *args, const char *name) {
   const mv_cli_option *option = mv_cli_option_find(name);
-  return option && (args->given >> (option - mv_cli_options) & 1u);
+  return option && (mv_cli_has(args, (int)(option - mv_cli_options)));
 }
 
 /* Edits (insert, delete, replace) from a to b; words of more than 31 characters are never close. */
@@ -83,16 +83,18 @@ static mv_status set_option(mv_cli_args *args, int argc, const mv_cli_option *op
   int done = mv_cli_store(args, argc, option, text);
   if (done < 0) return mv_fail(err, MV_ERR_MEMORY, "out of memory reading the command line");
   if (!done) return bad_value(args, option, text, err);
-  args->given |= (uint64_t)1 << (option - mv_cli_options);
+  size_t bit = (size_t)(option - mv_cli_options);
+  args->given[bit / 64] |= (uint64_t)1 << bit % 64;
   return MV_OK;
 }
 
 static mv_status set_defaults(mv_cli_args *args, int argc, mv_error *err) {
   args->logprobs = -1;
+  args->slice.plane = -1;
   for (int i = 0; i < mv_cli_n_option; i++)
     if (mv_cli_options[i].initial)
       MV_TRY(set_option(args, argc, &mv_cli_options[i], mv_cli_options[i].initial, err));
-  args->given = 0;
+  memset(args->given, 0, sizeof args->given);
   return MV_OK;
 }
 
@@ -199,10 +201,28 @@ static mv_status parse_words(mv_cli_args *args, int argc, char **argv, int from,
 
 /* ---- what must be there ---- */
 
+/* A slice of a volume or a DICOM file brings its pixel size along: whether it does, the command
+ * finds out when it opens the file. */
+static int may_have_spacing(const mv_cli_args *args) {
+  static const char *const never[] = {".png", ".jpg", ".jpeg", "-"};
+  if (args->slice.plane >= 0) return 1;
+  for (int i = 0; i < args->operands.n; i++) {
+    const char *name = args->operands.v[i];
+    int plain = 0;
+    for (size_t j = 0; j < sizeof never / sizeof *never; j++) {
+      size_t n = strlen(never[j]), length = strlen(name);
+      plain |= length >= n && !strcmp(name + length - n, never[j]);
+    }
+    if (!plain && strchr(name, '.')) return 1;
+  }
+  return 0;
+}
+
 mv_status mv_cli_require(const mv_cli_args *args, mv_cli_id id, mv_error *err) {
   for (int i = 0; i < mv_cli_n_option; i++) {
     const mv_cli_option *option = &mv_cli_options[i];
-    if (!(option->required >> id & 1u) || (args->given >> i & 1u)) continue;
+    if (!(option->required >> id & 1u) || mv_cli_has(args, i)) continue;
+    if (!strcmp(option->name, "pixel-size") && may_have_spacing(args)) continue;
     return mv_fail(err, MV_ERR_USAGE, "%s: --%s %s is needed (%s)", mv_cli_commands[id].name,
                    option->name, option->metavar, option->help);
   }
@@ -211,7 +231,7 @@ mv_status mv_cli_require(const mv_cli_args *args, mv_cli_id id, mv_error *err) {
 
 /* With --jsonl the lines say what is asked: an option that would be ignored is refused. */
 static mv_status check_jsonl(const mv_cli_args *args, mv_error *err) {
-  static const char *const single[] = {"reshape", "image-size", "overlay", "out", "dump"};
+  static const char *const single[] = {"reshape", "image-size", "overlay", "out", "dump", "slice"};
   const char *command = mv_cli_commands[args->command].name;
   if (args->operands.n > 0)
     return mv_fail(err, MV_ERR_USAGE, "%s: --jsonl reads standard input, so '%s' has no place",
@@ -221,7 +241,7 @@ static mv_status check_jsonl(const mv_cli_args *args, mv_error *err) {
     int refused = option->group == MV_CLI_GROUP_QUESTION;
     for (size_t j = 0; j < sizeof single / sizeof *single; j++)
       refused |= !strcmp(option->name, single[j]);
-    if (refused && (args->given >> i & 1u))
+    if (refused && mv_cli_has(args, i))
       return mv_fail(err, MV_ERR_USAGE, "%s: --%s has no place beside --jsonl (%s)", command,
                      option->name,
                      option->group == MV_CLI_GROUP_OUTPUT ? "results are lines"

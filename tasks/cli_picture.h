@@ -1,6 +1,7 @@
 /* A question's picture on its way to the model.
  *
  *   file ── raw ── reshape (measurements: 504 x 504) ── processor's resize ── as the model sees it
+ *   volume ── slice ── reshape (512 x 512) ── intensity to 8 bits ── processor's resize ── the same
  *
  * A question is an mv_manifest, whether it came as a JSON line or from the command line, so that
  * both give the same sizes, the same spacing and the same prompt.
@@ -19,19 +20,32 @@ extern "C" {
 void mv_question_from_args(const mv_cli_args *args, mv_task task, const char *path,
                            mv_manifest *out);
 
-/* The question of a JSON line. Borrows from the line. */
-mv_status mv_question_from_line(const mv_json *line, mv_manifest *out, mv_error *err);
+/* The question of a JSON line; volumes' axes as stored unless --orientation ras. Borrows from the
+ * line. */
+mv_status mv_question_from_line(const mv_cli_args *args, const mv_json *line, mv_manifest *out,
+                                mv_error *err);
 
 /* Zero-initialise; owns `image`; free with mv_picture_free. */
 typedef struct mv_picture {
   mv_frame frame;
-  mv_image image; /* after the reshape: what the processor is given */
+  mv_image image;          /* after the reshape: what the processor is given */
+  int has_pixel_size;      /* from the question, or from the file's header */
+  float pixel_w, pixel_h;  /* mm, of the raw picture */
+  const char *spacing_tag; /* where the header keeps it, or should; NULL: pictures have none */
 } mv_picture;
 
 /* Loads the question's picture and reshapes it. */
 mv_status mv_picture_load(mv_picture *picture, const mv_manifest *question,
                           const mv_preprocessor *pp, mv_error *err);
 void mv_picture_free(mv_picture *picture);
+
+/* A size, distance or angle needs spacing: MV_ERR_USAGE naming the header's tag and the option that
+ * take its place, where a volume or DICOM file has none. */
+mv_status mv_picture_check_spacing(const mv_picture *picture, const mv_manifest *question,
+                                   mv_error *err);
+
+/* Whether the file at `path` is one with spacing of its own: a volume or DICOM. */
+int mv_picture_has_header(const char *path);
 
 /* The frame alone, from the picture's header, or from "image_size". Without either it stays zero:
  * a box can be asked for without knowing sizes. */

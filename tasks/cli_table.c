@@ -172,6 +172,18 @@ const mv_cli_option mv_cli_options[] = {
      "Size of the picture file in pixels, in place of IMAGE"},
     {"reshape", "HxW|none", MV_CLI_HW, AT(reshape), MEASURE | PROMPT | IMAGE, 0, PICTURE, "504x504",
      0, 0, "none|504x504|512x512", "Resize the picture to this height and width first"},
+    {"slice", "PLANE:INDEX", MV_CLI_SLICE, AT(slice), MEASURE | PROMPT | IMAGE, 0, PICTURE, NULL, 0,
+     0, NULL,
+     "The file is a volume (NIfTI, or a folder with a DICOM series): take this slice, axial:57; "
+     "its pixel size comes from the header. A third number is the frame of a 4-D volume"},
+    {"orientation", "AXES", MV_CLI_CHOICE, AT(orientation), MEASURE | PROMPT | IMAGE, 0, PICTURE,
+     "auto", 0, 0, "auto|stored|ras",
+     "Which axes a volume's planes mean: as stored, or reoriented to RAS+; auto is ras with "
+     "--slice and stored with --jsonl"},
+    {"modality", "NAME", MV_CLI_TEXT, AT(modality), MEASURE | PROMPT | IMAGE, 0, PICTURE, NULL, 0,
+     0, "CT|MRI|PET|ultrasound|X-ray",
+     "What made the volume: CT maps a slice to grey by the benchmark's window for the label, "
+     "anything else by its percentiles"},
     {"resampler", "WHICH", MV_CLI_CHOICE, AT(resampler), RUN | PROMPT | IMAGE, 0, PICTURE,
      "torchvision", 0, 0, "torchvision|pillow",
      "Integers of the bicubic resize: torchvision's, as in the benchmark, or Pillow's"},
@@ -250,6 +262,6 @@ const mv_cli_option mv_cli_options[] = {
 };
 const int mv_cli_n_option = (int)(sizeof mv_cli_options / sizeof *mv_cli_options);
 
-_Static_assert(sizeof mv_cli_options / sizeof *mv_cli_options <= 64,
-               "mv_cli_args.given is 64 bits");
+_Static_assert(sizeof mv_cli_options / sizeof *mv_cli_options <= 128,
+               "mv_cli_args.given is 128 bits");
 _Static_assert(sizeof mv_cli_commands / sizeof *mv_cli_commands == MV_CLI_COUNT, "one per id");

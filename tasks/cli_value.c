@@ -99,6 +99,24 @@ static int parse_pair(mv_arena *arena, const char *text, const char *pair[2]) {
   return *pair[0] && *pair[1];
 }
 
+/* "axial:57" or "axial:57:2" */
+static int parse_slice(const char *text, mv_cli_slice *slice) {
+  size_t n = strcspn(text, ":");
+  char plane[16], index[16];
+  if (!text[n] || n >= sizeof plane) return 0;
+  memcpy(plane, text, n);
+  plane[n] = 0;
+  const char *rest = text + n + 1;
+  size_t m = strcspn(rest, ":");
+  if (m >= sizeof index) return 0;
+  memcpy(index, rest, m);
+  index[m] = 0;
+  slice->frame = 0;
+  if (rest[m] && !parse_int(rest + m + 1, 0, INT_MAX, &slice->frame)) return 0;
+  return mv_cli_choice("sagittal|coronal|axial", plane, &slice->plane) &&
+         parse_int(index, 0, MAX_IMAGE_SIDE, &slice->index);
+}
+
 int mv_cli_append(mv_arena *arena, int capacity, mv_cli_list *list, const char *text) {
   if (!list->v) list->v = mv_arena_alloc(arena, (size_t)capacity * sizeof *list->v);
   if (!list->v) return -1;
@@ -146,6 +164,8 @@ int mv_cli_store(mv_cli_args *args, int argc, const mv_cli_option *option, const
       return parse_size(text, field);
     case MV_CLI_PAIR:
       return parse_pair(&args->arena, text, field);
+    case MV_CLI_SLICE:
+      return parse_slice(text, field);
   }
   return 0;
 }
@@ -195,6 +215,9 @@ void mv_cli_expectation(const mv_cli_option *option, char out[256]) {
       return;
     case MV_CLI_PAIR:
       snprintf(out, 256, "two names separated by one semicolon, such as \"P1;P2\"");
+      return;
+    case MV_CLI_SLICE:
+      snprintf(out, 256, "axial, coronal or sagittal, a colon and an index, such as axial:57");
       return;
     default:
       snprintf(out, 256, "text");

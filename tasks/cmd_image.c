@@ -27,11 +27,11 @@ static mv_status make_report(image_report *report, const mv_manifest *question,
   const mv_image *image = &report->picture.image;
   const mv_frame *frame = &report->picture.frame;
   MV_TRY(mv_pixels_init(&report->pixels, pp, image, err));
-  if (question->has_pixel_size) {
+  if (report->picture.has_pixel_size) {
     report->pixel_w =
-        mv_pixel_size(question->pixel_w, frame->raw_w, frame->reshape_w, image->width);
+        mv_pixel_size(report->picture.pixel_w, frame->raw_w, frame->reshape_w, image->width);
     report->pixel_h =
-        mv_pixel_size(question->pixel_h, frame->raw_h, frame->reshape_h, image->height);
+        mv_pixel_size(report->picture.pixel_h, frame->raw_h, frame->reshape_h, image->height);
   }
   size_t n_value = mv_grid_patches(report->pixels.grid) * (size_t)mv_preprocessor_patch_values(pp);
   sha_of_image(image, report->image_sha);
@@ -65,11 +65,17 @@ static void write_members(const image_report *report, mv_json_writer *w) {
   mv_json_text(w, report->values_sha);
 }
 
+typedef struct line_user {
+  const mv_cli_args *args;
+  const mv_preprocessor *pp;
+} line_user;
+
 static mv_status image_line(void *user, const mv_json *line, mv_json_writer *w, mv_error *err) {
+  const line_user *u = user;
   mv_manifest question;
   image_report report = {0};
-  MV_TRY(mv_question_from_line(line, &question, err));
-  mv_status status = make_report(&report, &question, user, err);
+  MV_TRY(mv_question_from_line(u->args, line, &question, err));
+  mv_status status = make_report(&report, &question, u->pp, err);
   if (status == MV_OK) write_members(&report, w);
   free_report(&report);
   return status;
@@ -127,7 +133,10 @@ int mv_cmd_image(const mv_cli_args *args) {
   mv_preprocessor pp;
   mv_buf out = {0};
   mv_status status = mv_cli_preprocessor(args, &pp, &err);
-  if (status == MV_OK && args->jsonl) return mv_cli_jsonl(image_line, &pp);
+  if (status == MV_OK && args->jsonl) {
+    line_user user = {args, &pp};
+    return mv_cli_jsonl(image_line, &user);
+  }
   if (status == MV_OK) status = run(args, &pp, &out, &err);
   if (status == MV_OK) status = mv_buf_status(&out, &err);
   if (status == MV_OK) mv_cli_put(mv_buf_view(&out));

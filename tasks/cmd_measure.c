@@ -16,7 +16,7 @@ typedef struct line_user {
 static mv_status measure_line(void *user, const mv_json *line, mv_json_writer *w, mv_error *err) {
   line_user *u = user;
   mv_measured m = {0};
-  MV_TRY(mv_question_from_line(line, &m.question, err));
+  MV_TRY(mv_question_from_line(u->session->args, line, &m.question, err));
   if (!m.question.has_task) m.question.has_task = 1, m.question.task = u->task;
   mv_status status = mv_measured_ask(&m, u->session, err);
   if (status == MV_OK) mv_measured_write(&m, w);
@@ -100,6 +100,14 @@ static mv_status check(const mv_cli_args *args, mv_error *err) {
   if (args->dump && args->operands.n > 1)
     return mv_fail(err, MV_ERR_USAGE, "%s: --dump takes one picture, found %d",
                    mv_cli_commands[args->command].name, args->operands.n);
+  for (int i = 0; i < args->operands.n; i++) {
+    const char *path = args->operands.v[i];
+    if (args->command == MV_CLI_DETECT || mv_cli_given(args, "pixel-size") ||
+        args->slice.plane >= 0 || mv_picture_has_header(path))
+      continue;
+    return mv_fail(err, MV_ERR_USAGE, "%s: --pixel-size W[xH] is needed: '%s' has no spacing",
+                   mv_cli_commands[args->command].name, path);
+  }
   if (args->unit && !mv_unit_word(mv_str_of(args->unit)))
     return mv_fail(err, MV_ERR_USAGE, "%s: --unit: expected mm, cm or degree, found '%s'",
                    mv_cli_commands[args->command].name, args->unit);

@@ -21,12 +21,18 @@ static void write_members(const mv_frame *frame, const mv_buf *text, mv_json_wri
   mv_json_pixel_size(w, "pixel_size", seen->pixel_w, seen->pixel_h);
 }
 
+typedef struct line_user {
+  const mv_cli_args *args;
+  const mv_preprocessor *pp;
+} line_user;
+
 static mv_status prompt_line(void *user, const mv_json *line, mv_json_writer *w, mv_error *err) {
+  const line_user *u = user;
   mv_manifest question;
   mv_frame frame;
   mv_buf text = {0};
-  MV_TRY(mv_question_from_line(line, &question, err));
-  mv_status status = render(&question, user, &frame, &text, err);
+  MV_TRY(mv_question_from_line(u->args, line, &question, err));
+  mv_status status = render(&question, u->pp, &frame, &text, err);
   if (status == MV_OK) write_members(&frame, &text, w);
   mv_buf_free(&text);
   return status;
@@ -36,7 +42,7 @@ static mv_status prompt_line(void *user, const mv_json *line, mv_json_writer *w,
 static mv_status check_task(const mv_cli_args *args, mv_cli_id id, mv_error *err) {
   for (int i = 0; i < mv_cli_n_option; i++) {
     const mv_cli_option *option = &mv_cli_options[i];
-    if (option->group != MV_CLI_GROUP_QUESTION || !(args->given >> i & 1u)) continue;
+    if (option->group != MV_CLI_GROUP_QUESTION || !mv_cli_has(args, i)) continue;
     if (!(option->commands >> id & 1u))
       return mv_fail(err, MV_ERR_USAGE, "prompt: --%s is not an option of '%s'", option->name,
                      mv_cli_commands[id].name);
@@ -80,7 +86,10 @@ int mv_cmd_prompt(const mv_cli_args *args) {
   mv_error err = {0};
   mv_preprocessor pp;
   if (mv_cli_preprocessor(args, &pp, &err) != MV_OK) return mv_cli_fail(&err);
-  if (args->jsonl) return mv_cli_jsonl(prompt_line, &pp);
+  if (args->jsonl) {
+    line_user user = {args, &pp};
+    return mv_cli_jsonl(prompt_line, &user);
+  }
   mv_buf out = {0};
   if (run(args, &pp, &out, &err) == MV_OK) return mv_cli_put_line(&out, MV_EXIT_DONE);
   mv_buf_free(&out);

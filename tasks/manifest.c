@@ -108,6 +108,8 @@ static mv_status read_volume(const mv_json *line, mv_manifest *m, mv_error *err)
   for (int i = 0; i < 3; i++) {
     if (!mv_str_is(plane, names[i])) continue;
     m->plane = (mv_plane)i;
+    if (member(line, "frame"))
+      MV_TRY(read_int("frame", member(line, "frame"), 0, INT32_MAX, &m->frame, err));
     return read_int("index", member(line, "index"), 0, MAX_SIDE, &m->index, err);
   }
   return mv_fail(err, MV_ERR_USAGE,
@@ -196,6 +198,7 @@ static mv_status read_words(const mv_json *line, mv_manifest *m, mv_error *err) 
   MV_TRY(read_name(line, "taskID", &m->task_id, err));
   MV_TRY(read_text(line, "taskType", &m->task_type, err));
   MV_TRY(read_text(line, "label_name", &m->label_name, err));
+  m->has_label_name = mv_json_get(line, "label_name") != NULL;
   return read_text(line, "modality", &m->modality, err);
 }
 

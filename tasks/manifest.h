@@ -14,6 +14,7 @@
 #include "tasks/prompts.h"
 #include "tasks/task.h"
 #include "vision/preprocess.h"
+#include "vision/volume.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,6 +35,8 @@ typedef struct mv_manifest {
   mv_str image, volume; /* paths; empty when absent, never both */
   mv_plane plane;       /* of a volume */
   int index;            /* of the slice */
+  int frame;            /* of a 4-D volume */
+  int orientation;      /* mv_orientation, for `index` and the slice's rows and columns */
   int image_w, image_h; /* "image_size"; 0 when absent */
   int has_pixel_size;
   float pixel_w, pixel_h; /* mm, of the raw image */
@@ -50,6 +53,7 @@ typedef struct mv_manifest {
   double truth[MV_TASK_MAX_VALUES];
 
   mv_str dataset, task_id, task_type, label_name, modality; /* choose the intensity mapping */
+  int has_label_name; /* a line that asks about a label and has none takes the label itself */
 } mv_manifest;
 
 /* Fills `out` from a parsed line. MV_ERR_USAGE names the member at fault. */
