@@ -40,6 +40,15 @@ typedef enum mv_cli_id {
   MV_CLI_IMAGE,
   MV_CLI_TOKENIZE,
   MV_CLI_BENCH,
+  MV_CLI_EVAL, /* its subcommands are commands of their own: "eval run" */
+  MV_CLI_EVAL_IMPORT,
+  MV_CLI_EVAL_RUN,
+  MV_CLI_EVAL_PARSE,
+  MV_CLI_EVAL_SUMMARIZE,
+  MV_CLI_EVAL_BOXSIZE,
+  MV_CLI_EVAL_REPORT,
+  MV_CLI_EVAL_REWARD,
+  MV_CLI_EVAL_BATCH,
   MV_CLI_COMPLETION,
   MV_CLI_HELP,
   MV_CLI_COUNT
@@ -48,7 +57,7 @@ typedef enum mv_cli_id {
 static inline int mv_cli_is_measurement(mv_cli_id id) { return id <= MV_CLI_ANGLE; }
 
 typedef struct mv_cli_command {
-  const char *name;
+  const char *name; /* "size"; "eval run" */
   const char *operands; /* "IMAGE...", as help shows them */
   int min_operand, max_operand;
   const char *words;    /* what the first operand may be, "a|b|c"; NULL: a file */
@@ -114,6 +123,21 @@ typedef struct mv_cli_args {
   int json, jsonl, quiet, verbose, help, version, man;
   int numbers, decode;
   int plan, batch, context;
+
+  /* the benchmark */
+  struct {
+    int family; /* mv_family */
+    const char *task_dir, *model_dir, *plan;
+    int limit, processes, skip_existing, skip_missing, rm_old;
+    mv_cli_list models;
+    const char *removed_dir, *removed_name, *parsed_name, *resps_key;
+    const char *tasks_list, *status, *results_dir, *data_dir, *model_name, *sample_indices, *shard;
+    double sample_limit;
+    const char *reshape;
+    int system_prompt, skip_status, log_system, prepare, bootstrap, in_flight;
+    const char *labels, *landmarks, *boxes, *dataset, *task_id, *manifest, *answers, *set;
+    mv_cli_list tables;
+  } eval;
 } mv_cli_args;
 
 typedef enum mv_cli_type {
@@ -137,6 +161,7 @@ typedef enum mv_cli_type {
 
 typedef enum mv_cli_group {
   MV_CLI_GROUP_QUESTION = 0,
+  MV_CLI_GROUP_BENCHMARK,
   MV_CLI_GROUP_IMAGE,
   MV_CLI_GROUP_OUTPUT,
   MV_CLI_GROUP_MODEL,
@@ -178,7 +203,8 @@ static inline int mv_cli_has(const mv_cli_args *args, int i) {
 }
 /* Whether the option called `name` was on the command line. */
 int mv_cli_given(const mv_cli_args *args, const char *name);
-const mv_cli_option *mv_cli_option_find(const char *name); /* NULL when there is none */
+/* The option of that name that command `id` takes, else any of that name, else NULL. */
+const mv_cli_option *mv_cli_option_find(mv_cli_id id, const char *name);
 int mv_cli_command_find(const char *name, mv_cli_id *id);  /* 0 when there is none */
 /* The closest of the n words to `text`, or NULL when none is close. */
 const char *mv_cli_closest(const char *text, const char *const *words, int n);

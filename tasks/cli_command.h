@@ -16,6 +16,7 @@ int mv_cmd_info(const mv_cli_args *args);
 int mv_cmd_image(const mv_cli_args *args);
 int mv_cmd_tokenize(const mv_cli_args *args);
 int mv_cmd_bench(const mv_cli_args *args);
+int mv_cmd_eval(const mv_cli_args *args); /* all of the benchmark's */
 int mv_cmd_completion(const mv_cli_args *args);
 int mv_cmd_help(const mv_cli_args *args);
 

@@ -12,10 +12,13 @@ static int completes_files(const mv_cli_option *option) {
   return option->type == MV_CLI_FILE || option->type == MV_CLI_FILES;
 }
 
+/* "eval run": the second word of two. */
+static int is_sub(int id) { return strchr(mv_cli_commands[id].name, ' ') != NULL; }
+
 /* Whether the first operand is one of a few words, and whether files may come anywhere. */
 static int takes_files(int id) {
   return mv_cli_is_measurement((mv_cli_id)id) || id == MV_CLI_IMAGE || id == MV_CLI_PROMPT ||
-         id == MV_CLI_PARSE;
+         id == MV_CLI_PARSE || is_sub(id);
 }
 
 /* "a|b|c" -> "a b c" */
@@ -61,7 +64,7 @@ static void bash_values(mv_buf *out) {
 
 static void bash_command(mv_buf *out, int id) {
   const mv_cli_command *command = &mv_cli_commands[id];
-  mv_buf_printf(out, "    %s) options='", command->name);
+  mv_buf_printf(out, "    '%s') options='", command->name);
   const char *space = "";
   for (int i = 0; i < mv_cli_n_option; i++)
     if (takes(id, &mv_cli_options[i])) {
@@ -82,17 +85,23 @@ static void bash(mv_buf *out) {
               "  COMPREPLY=()\n"
               "  if ((COMP_CWORD == 1)); then\n"
               "    COMPREPLY=($(compgen -W '");
-  for (int i = 0; i < MV_CLI_COUNT; i++) mv_buf_printf(out, "%s ", mv_cli_commands[i].name);
+  for (int i = 0; i < MV_CLI_COUNT; i++)
+    if (!is_sub(i)) mv_buf_printf(out, "%s ", mv_cli_commands[i].name);
   mv_buf_text(out, "--help --version' -- \"$cur\")); return\n  fi\n");
   bash_values(out);
-  mv_buf_text(out, "  case ${COMP_WORDS[1]} in\n");
+  mv_buf_text(out,
+              "  local command=${COMP_WORDS[1]} first=2\n"
+              "  if [[ $command == eval ]] && ((COMP_CWORD > 2)); then\n"
+              "    command+=\" ${COMP_WORDS[2]}\"; first=3\n"
+              "  fi\n"
+              "  case $command in\n");
   for (int i = 0; i < MV_CLI_COUNT; i++) bash_command(out, i);
   mv_buf_text(out,
               "    *) return;;\n"
               "  esac\n"
               "  if [[ $cur == -* ]]; then\n"
               "    COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
-              "  elif ((COMP_CWORD == 2)) && [[ $words ]]; then\n"
+              "  elif ((COMP_CWORD == first)) && [[ $words ]]; then\n"
               "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
               "  elif [[ $files ]]; then\n"
               "    compopt -o filenames; COMPREPLY=($(compgen $files -- \"$cur\"))\n"
@@ -128,7 +137,7 @@ static void zsh_option(mv_buf *out, const mv_cli_option *option) {
 
 static void zsh_command(mv_buf *out, int id) {
   const mv_cli_command *command = &mv_cli_commands[id];
-  mv_buf_printf(out, "    %s)\n      _arguments \\\n", command->name);
+  mv_buf_printf(out, "    ('%s')\n      _arguments \\\n", command->name);
   for (int i = 0; i < mv_cli_n_option; i++)
     if (takes(id, &mv_cli_options[i])) zsh_option(out, &mv_cli_options[i]);
   if (command->words) {
@@ -150,6 +159,7 @@ static void zsh(mv_buf *out) {
               "  local -a commands\n"
               "  commands=(\n");
   for (int i = 0; i < MV_CLI_COUNT; i++) {
+    if (is_sub(i)) continue;
     mv_buf_printf(out, "    '%s:", mv_cli_commands[i].name);
     put_quoted(out, mv_cli_commands[i].summary, "\\:");
     mv_buf_text(out, "'\n");
@@ -163,6 +173,11 @@ static void zsh(mv_buf *out) {
               "  local command=$words[2]\n"
               "  shift words\n"
               "  ((CURRENT--))\n"
+              "  if [[ $command = eval ]] && ((CURRENT > 2)); then\n"
+              "    command+=\" $words[2]\"\n"
+              "    shift words\n"
+              "    ((CURRENT--))\n"
+              "  fi\n"
               "  case $command in\n");
   for (int i = 0; i < MV_CLI_COUNT; i++) zsh_command(out, i);
   mv_buf_text(out,
@@ -177,9 +192,21 @@ static void zsh(mv_buf *out) {
 
 /* ---- fish ---- */
 
+/* When a command's completions apply. */
+static void fish_condition(mv_buf *out, const char *command) {
+  const char *second = strchr(command, ' ');
+  mv_buf_text(out, "complete -c medvision -n '");
+  if (second)
+    mv_buf_printf(out, "__fish_seen_subcommand_from eval; and __fish_seen_subcommand_from%s",
+                  second);
+  else
+    mv_buf_printf(out, "__fish_seen_subcommand_from %s", command);
+  mv_buf_char(out, '\'');
+}
+
 static void fish_option(mv_buf *out, const char *command, const mv_cli_option *option) {
-  mv_buf_printf(out, "complete -c medvision -n '__fish_seen_subcommand_from %s' -l %s", command,
-                option->name);
+  fish_condition(out, command);
+  mv_buf_printf(out, " -l %s", option->name);
   if (!strcmp(option->name, "help")) mv_buf_text(out, " -s h");
   if (option->metavar) mv_buf_text(out, completes_files(option) ? " -r -F" : " -x");
   if (option->choices) {
@@ -197,19 +224,23 @@ static void fish_option(mv_buf *out, const char *command, const mv_cli_option *o
   mv_buf_text(out, "'\n");
 }
 
+static void fish_word(mv_buf *out, const mv_cli_command *command) {
+  mv_buf_printf(out, "complete -c medvision -n __fish_use_subcommand -a %s -d '", command->name);
+  for (const char *c = command->summary; *c; c++) {
+    if (*c == '\'' || *c == '\\') mv_buf_char(out, '\\');
+    mv_buf_char(out, *c);
+  }
+  mv_buf_text(out, "'\n");
+}
+
 static void fish(mv_buf *out) {
   mv_buf_text(out,
               "# fish completion of medvision, made by 'medvision completion fish'\n"
               "complete -c medvision -f\n");
   for (int i = 0; i < MV_CLI_COUNT; i++) {
     const mv_cli_command *command = &mv_cli_commands[i];
-    mv_buf_printf(out, "complete -c medvision -n __fish_use_subcommand -a %s -d '", command->name);
-    for (const char *c = command->summary; *c; c++) {
-      if (*c == '\'' || *c == '\\') mv_buf_char(out, '\\');
-      mv_buf_char(out, *c);
-    }
-    mv_buf_text(out, "'\n");
-    mv_buf_printf(out, "complete -c medvision -n '__fish_seen_subcommand_from %s'", command->name);
+    if (!is_sub(i)) fish_word(out, command);
+    fish_condition(out, command->name);
     if (takes_files(i))
       mv_buf_text(out, " -F");
     else if (i == MV_CLI_INFO)

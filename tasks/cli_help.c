@@ -33,7 +33,7 @@ static const char safety[] =
 static void list_commands(mv_buf *out, const char *title, int from, int to) {
   mv_buf_printf(out, "\n%s:\n", title);
   for (int i = from; i < to; i++)
-    mv_buf_printf(out, "  %-12s%s\n", mv_cli_commands[i].name, mv_cli_commands[i].summary);
+    mv_buf_printf(out, "  %-16s%s\n", mv_cli_commands[i].name, mv_cli_commands[i].summary);
 }
 
 void mv_cli_overview(mv_buf *out) {
@@ -44,7 +44,8 @@ void mv_cli_overview(mv_buf *out) {
               "Usage: medvision COMMAND [OPTION...] [ARGUMENT...]\n");
   list_commands(out, "Measure", MV_CLI_DETECT, MV_CLI_GENERATE);
   list_commands(out, "Ask", MV_CLI_GENERATE, MV_CLI_PROMPT);
-  list_commands(out, "Look inside", MV_CLI_PROMPT, MV_CLI_COMPLETION);
+  list_commands(out, "Look inside", MV_CLI_PROMPT, MV_CLI_EVAL);
+  list_commands(out, "Benchmark", MV_CLI_EVAL_IMPORT, MV_CLI_COMPLETION);
   list_commands(out, "Help", MV_CLI_COMPLETION, MV_CLI_COUNT);
   mv_buf_text(out,
               "\n"
@@ -85,7 +86,7 @@ void mv_cli_help(mv_buf *out, mv_cli_id id) {
   mv_buf_printf(out, "medvision %s: %s\n\nUsage: medvision %s%s%s%s\n", command->name,
                 command->summary, command->name, id == MV_CLI_BENCH ? "" : " [OPTION...]",
                 *command->operands ? " " : "", command->operands);
-  const mv_cli_option *jsonl = mv_cli_option_find("jsonl");
+  const mv_cli_option *jsonl = mv_cli_option_find(id, "jsonl");
   if (jsonl->commands >> id & 1u)
     mv_buf_printf(out, "       medvision %s --jsonl [OPTION...] < LINES\n", command->name);
   mv_buf_char(out, '\n');

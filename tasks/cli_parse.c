@@ -7,10 +7,19 @@
 
 /* ---- looking things up ---- */
 
-const mv_cli_option *mv_cli_option_find(const char *name) {
-  for (int i = 0; i < mv_cli_n_option; i++)
-    if (strcmp(mv_cli_options[i].name, name) == 0) return &mv_cli_options[i];
-  return NULL;
+static int takes(mv_cli_id command, const mv_cli_option *option) {
+  return (option->commands >> command & 1u) != 0;
+}
+
+const mv_cli_option *mv_cli_option_find(mv_cli_id id, const char *name) {
+  const mv_cli_option *any = NULL;
+  for (int i = 0; i < mv_cli_n_option; i++) {
+    const mv_cli_option *option = &mv_cli_options[i];
+    if (strcmp(option->name, name) != 0) continue;
+    if (takes(id, option)) return option;
+    if (!any) any = option;
+  }
+  return any;
 }
 
 int mv_cli_command_find(const char *name, mv_cli_id *id) {
@@ -23,7 +32,7 @@ int mv_cli_command_find(const char *name, mv_cli_id *id) {
 }
 
 int mv_cli_given(const mv_cli_args *args, const char *name) {
-  const mv_cli_option *option = mv_cli_option_find(name);
+  const mv_cli_option *option = mv_cli_option_find(args->command, name);
   return option && (mv_cli_has(args, (int)(option - mv_cli_options)));
 }
 
@@ -56,10 +65,6 @@ const char *mv_cli_closest(const char *text, const char *const *words, int n) {
     if (distance < best) best = distance, closest = words[i];
   }
   return closest;
-}
-
-static int takes(mv_cli_id command, const mv_cli_option *option) {
-  return (option->commands >> command & 1u) != 0;
 }
 
 /* ---- values ---- */
@@ -115,9 +120,9 @@ static void name_commands(const mv_cli_option *option, char *out, size_t capacit
 
 static mv_status unknown_option(const mv_cli_args *args, const char *name, mv_error *err) {
   const char *command = mv_cli_commands[args->command].name;
-  const mv_cli_option *elsewhere = mv_cli_option_find(name);
+  const mv_cli_option *elsewhere = mv_cli_option_find(args->command, name);
   if (elsewhere) {
-    char commands[256];
+    char commands[512];
     name_commands(elsewhere, commands, sizeof commands);
     return mv_fail(err, MV_ERR_USAGE, "%s: --%s is not an option of '%s' (only of %s)", command,
                    name, command, commands);
@@ -142,7 +147,7 @@ static int looks_like_option(const mv_cli_args *args, const char *word) {
   if (n >= sizeof name) return 0;
   memcpy(name, word + 2, n);
   name[n] = 0;
-  const mv_cli_option *option = mv_cli_option_find(name);
+  const mv_cli_option *option = mv_cli_option_find(args->command, name);
   return option && takes(args->command, option);
 }
 
@@ -152,7 +157,7 @@ static mv_status parse_option(mv_cli_args *args, int argc, char **argv, int *at,
   char name[64];
   size_t n = strcspn(word, "=");
   snprintf(name, sizeof name, "%.*s", (int)(n < 63 ? n : 63), word);
-  const mv_cli_option *option = mv_cli_option_find(name);
+  const mv_cli_option *option = mv_cli_option_find(args->command, name);
   if (!option || !takes(args->command, option)) return unknown_option(args, name, err);
   const char *value = word[n] == '=' ? word + n + 1 : NULL;
   if (!option->metavar) {
@@ -281,6 +286,23 @@ static mv_status unknown_command(const char *word, mv_error *err) {
   return mv_fail(err, MV_ERR_USAGE, "unknown command '%s' (see 'medvision help')", word);
 }
 
+/* "run" after "eval". */
+static mv_status find_subcommand(const char *word, mv_cli_id *id, mv_error *err) {
+  char name[64];
+  snprintf(name, sizeof name, "eval %.40s", word);
+  if (mv_cli_command_find(name, id)) return MV_OK;
+  const char *names[MV_CLI_COUNT];
+  int n = 0;
+  for (int i = 0; i < MV_CLI_COUNT; i++)
+    if (!strncmp(mv_cli_commands[i].name, "eval ", 5)) names[n++] = mv_cli_commands[i].name + 5;
+  const char *closest = mv_cli_closest(word, names, n);
+  if (closest)
+    return mv_fail(err, MV_ERR_USAGE, "eval: unknown command '%s' (did you mean '%s'?)", word,
+                   closest);
+  return mv_fail(err, MV_ERR_USAGE, "eval: unknown command '%s' (expected one of %s)", word,
+                 mv_cli_commands[MV_CLI_EVAL].words);
+}
+
 mv_status mv_cli_parse(int argc, char **argv, mv_cli_args *args, mv_error *err) {
   memset(args, 0, sizeof *args);
   args->command = MV_CLI_HELP;
@@ -293,13 +315,18 @@ mv_status mv_cli_parse(int argc, char **argv, mv_cli_args *args, mv_error *err) 
     return MV_OK;
   }
   if (!mv_cli_command_find(word, &args->command)) return unknown_command(word, err);
+  int from = 2;
+  if (args->command == MV_CLI_EVAL && argc > 2 && argv[2][0] != '-') {
+    MV_TRY(find_subcommand(argv[2], &args->command, err));
+    from = 3;
+  }
   if (args->command == MV_CLI_BENCH && argc > 2) { /* a benchmark has its own options */
     for (int i = 2; i < argc; i++)
       if (mv_cli_append(&args->arena, argc, &args->operands, argv[i]) < 0)
         return mv_fail(err, MV_ERR_MEMORY, "out of memory reading the command line");
     args->help = !strcmp(argv[2], "-h") || !strcmp(argv[2], "--help");
   } else {
-    MV_TRY(parse_words(args, argc, argv, 2, err));
+    MV_TRY(parse_words(args, argc, argv, from, err));
   }
   if (args->help || args->version) return MV_OK;
   if (args->jsonl) return check_jsonl(args, err);

@@ -90,15 +90,85 @@ const mv_cli_command mv_cli_commands[] = {
          "multiplication rate. The arguments after it are the benchmark's own "
          "('medvision bench kernels --help').",
          "medvision bench kernels --device cpu"},
+    [MV_CLI_EVAL] =
+        {"eval", "import|run|parse|summarize|boxsize|report|reward|batch [OPTION...]", 1, 1,
+         "import|run|parse|summarize|boxsize|report|reward|batch", "the MedVision benchmark",
+         "The published benchmark from volumes to tables: 'import' makes manifests of a data set, "
+         "'run' answers them, 'parse' reads the answers, 'summarize' and 'boxsize' make the "
+         "original's tables, 'report' a leaderboard and a page to look at, 'reward' scores "
+         "rollouts as the training did, 'batch' reads and writes OpenAI batch files.",
+         "medvision eval run --help\n"
+         "medvision help eval parse"},
+    [MV_CLI_EVAL_IMPORT] =
+        {"eval import", "FOLDER", 1, 1, NULL, "volumes and their annotations to manifests",
+         "Reads the volumes of FOLDER with the landmark files, box files and plan of the "
+         "benchmark's data sets and writes one manifest a benchmark task into --data-dir.",
+         "medvision eval import MSD --dataset MSD --plan plan.json --landmarks landmarks "
+         "--data-dir manifests"},
+    [MV_CLI_EVAL_RUN] =
+        {"eval run", "[MANIFEST.jsonl...]", 0, 65536, NULL, "answer the benchmark's questions",
+         "Answers every line of the manifests, or of the tasks of --tasks-list-json-path (looked "
+         "up as TASK.jsonl in --data-dir), and writes the benchmark's sample logs to "
+         "RESULTS_DIR/MODEL_NAME. Each answer is on disk before the next is asked for: after a "
+         "kill the same command goes on where it was. Under mpirun the ranks share the work, and "
+         "--shard does so without it.",
+         "medvision eval run liver.jsonl --results-dir results --model MedVision-V0-7B\n"
+         "medvision eval run --tasks-list-json-path tasks.json --data-dir manifests "
+         "--task-status-json-path status.json --results-dir results --reshape-image-hw 512x512 "
+         "--use-system-prompt\n"
+         "mpirun -n 8 medvision eval run --tasks-list-json-path tasks.json --data-dir manifests "
+         "--results-dir results"},
+    [MV_CLI_EVAL_PARSE] =
+        {"eval parse", "", 0, 0, NULL, "answers to values and errors",
+         "Reads the sample logs of every model in --task-dir (or of --model-dir) and writes parsed "
+         "logs and results to MODEL/parsed, as the original does.",
+         "medvision eval parse --task size --task-dir results-TL\n"
+         "medvision eval parse --task detect --model-dir results/MedVision-V0-7B --limit 1000"},
+    [MV_CLI_EVAL_SUMMARIZE] =
+        {"eval summarize", "[MODEL...]", 0, 65536, NULL, "parsed answers to the original's tables",
+         "Reads what 'eval parse' wrote and writes the original's summary files: metrics for each "
+         "group of labels, and a text table over all models of --task-dir.",
+         "medvision eval summarize --task ad --task-dir results-AD\n"
+         "medvision eval summarize --task size --task-dir results-TL --removed-samples-dir "
+         "removed"},
+    [MV_CLI_EVAL_BOXSIZE] =
+        {"eval boxsize", "", 0, 0, NULL, "detection by the size of the box",
+         "Reads what 'eval parse' wrote and tells detection apart by the share of the image that "
+         "the true box takes.",
+         "medvision eval boxsize --task-dir results-detection"},
+    [MV_CLI_EVAL_REPORT] =
+        {"eval report", "FOLDER...", 1, 64, NULL, "leaderboard and a page to look at",
+         "Reads the parsed logs of every model below the folders and writes the leaderboard beside "
+         "the published rows, with confidence intervals by bootstrap, breakdowns by label, "
+         "anatomy, plane and box size (--table), and one self-contained HTML page with every case "
+         "(--out).",
+         "medvision eval report results --out report.html\n"
+         "medvision eval report results-det results-TL results-AD --table board.md --table "
+         "board.csv --table board.json"},
+    [MV_CLI_EVAL_REWARD] =
+        {"eval reward", "[FILE]", 0, 1, NULL, "the training recipe's rewards of rollouts",
+         "Reads rollouts as JSON lines (task, response, truth, landmarks) from FILE or standard "
+         "input and prints each with its rewards: format, process, answer, and their sum.",
+         "medvision eval reward rollouts.jsonl > rewards.jsonl"},
+    [MV_CLI_EVAL_BATCH] =
+        {"eval batch", "[REQUESTS.jsonl]", 0, 1, NULL, "OpenAI batch files, in and out",
+         "Answers a file of chat requests in OpenAI's batch form. With --manifest it writes the "
+         "requests of a manifest instead; with --manifest and --answers it makes sample logs of "
+         "another model's answers, for 'eval parse'.",
+         "medvision eval batch requests.jsonl --out answers.jsonl\n"
+         "medvision eval batch --manifest liver.jsonl --out requests.jsonl\n"
+         "medvision eval batch --manifest liver.jsonl --answers answers.jsonl --results-dir "
+         "results "
+         "--model-name other"},
     [MV_CLI_COMPLETION] =
         {"completion", "SHELL", 1, 1, "bash|zsh|fish", "a completion script for your shell",
          "Prints a script that completes commands, options, their values and file names.",
          "medvision completion bash > ~/.local/share/bash-completion/completions/medvision\n"
          "medvision completion zsh > ~/.zfunc/_medvision\n"
          "medvision completion fish > ~/.config/fish/completions/medvision.fish"},
-    [MV_CLI_HELP] = {"help", "[COMMAND]", 0, 1,
+    [MV_CLI_HELP] = {"help", "[COMMAND]", 0, 2,
                      "detect|size|distance|angle|generate|prompt|parse|info|image|tokenize|bench|"
-                     "completion|help",
+                     "eval|completion|help",
                      "help on a command",
                      "Prints an overview, or the help of one command; --man prints the man page.",
                      "medvision help\n"
@@ -107,7 +177,7 @@ const mv_cli_command mv_cli_commands[] = {
 };
 
 const char *const mv_cli_group_names[MV_CLI_GROUP_COUNT] = {
-    "Question", "Picture", "Output", "Model", "Decoding", "General",
+    "Question", "Benchmark", "Picture", "Output", "Model", "Decoding", "General",
 };
 
 #define DETECT (1u << MV_CLI_DETECT)
@@ -120,11 +190,23 @@ const char *const mv_cli_group_names[MV_CLI_GROUP_COUNT] = {
 #define INFO (1u << MV_CLI_INFO)
 #define IMAGE (1u << MV_CLI_IMAGE)
 #define TOKENIZE (1u << MV_CLI_TOKENIZE)
+#define E_IMPORT (1u << MV_CLI_EVAL_IMPORT)
+#define E_RUN (1u << MV_CLI_EVAL_RUN)
+#define E_PARSE (1u << MV_CLI_EVAL_PARSE)
+#define E_SUMMARIZE (1u << MV_CLI_EVAL_SUMMARIZE)
+#define E_BOXSIZE (1u << MV_CLI_EVAL_BOXSIZE)
+#define E_REPORT (1u << MV_CLI_EVAL_REPORT)
+#define E_REWARD (1u << MV_CLI_EVAL_REWARD)
+#define E_BATCH (1u << MV_CLI_EVAL_BATCH)
+#define E_TABLES (E_PARSE | E_SUMMARIZE | E_BOXSIZE)
+#define E_ASK (E_RUN | E_BATCH)
+#define E_ALL (E_IMPORT | E_ASK | E_TABLES | E_REPORT | E_REWARD)
 #define COMPLETION (1u << MV_CLI_COMPLETION)
 #define HELP (1u << MV_CLI_HELP)
 #define MEASURE (DETECT | SIZE | DISTANCE | ANGLE)
 #define RUN (MEASURE | GENERATE)
-#define ALL (RUN | PROMPT | PARSE | INFO | IMAGE | TOKENIZE | COMPLETION | HELP)
+#define ALL \
+  ((1u << MV_CLI_EVAL) | E_ALL | RUN | PROMPT | PARSE | INFO | IMAGE | TOKENIZE | COMPLETION | HELP)
 
 #define AT(field) offsetof(mv_cli_args, field)
 #define MAX_COUNT 16777216.0 /* tokens, sequences: far beyond any use, far below overflow */
@@ -134,6 +216,7 @@ const char *const mv_cli_group_names[MV_CLI_GROUP_COUNT] = {
 #define MODEL MV_CLI_GROUP_MODEL
 #define DECODING MV_CLI_GROUP_DECODING
 #define GENERAL MV_CLI_GROUP_GENERAL
+#define BENCHMARK MV_CLI_GROUP_BENCHMARK
 
 /* name, metavar, type, field, commands, required by, group, default, min, max, choices, help */
 const mv_cli_option mv_cli_options[] = {
@@ -157,8 +240,8 @@ const mv_cli_option mv_cli_options[] = {
      0, "mm|cm|degree",
      "Unit of the answer: mm (the default of size and distance) or cm; degree "
      "for angle"},
-    {"no-cot", NULL, MV_CLI_SWITCH, AT(no_cot), MEASURE | PROMPT, 0, QUESTION, NULL, 0, 0, NULL,
-     "Ask for the answer alone, without reasoning steps"},
+    {"no-cot", NULL, MV_CLI_SWITCH, AT(no_cot), MEASURE | PROMPT | E_RUN, 0, QUESTION, NULL, 0, 0,
+     NULL, "Ask for the answer alone, without reasoning steps"},
     {"prompt", "TEXT", MV_CLI_TEXT, AT(prompt), GENERATE, 0, QUESTION, NULL, 0, 0, NULL,
      "The question"},
     {"prompt-file", "FILE", MV_CLI_FILE, AT(prompt_file), GENERATE, 0, QUESTION, NULL, 0, 0, NULL,
@@ -168,6 +251,81 @@ const mv_cli_option mv_cli_options[] = {
     {"image", "FILE", MV_CLI_FILES, AT(images), GENERATE, 0, QUESTION, NULL, 0, 0, NULL,
      "A picture, PNG or JPEG; may be repeated"},
 
+    {"task", "WHICH", MV_CLI_CHOICE, AT(eval.family), E_TABLES, E_PARSE | E_SUMMARIZE, BENCHMARK,
+     NULL, 0, 0, "detect|size|ad", "Boxes, tumour and lesion sizes, or angles and distances"},
+    {"task-dir", "DIR", MV_CLI_DIR, AT(eval.task_dir), E_TABLES, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "Folder with one folder a model"},
+    {"model-dir", "DIR", MV_CLI_DIR, AT(eval.model_dir), E_TABLES, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "One model's folder, in place of --task-dir"},
+    {"limit", "N", MV_CLI_INT, AT(eval.limit), E_TABLES, 0, BENCHMARK, NULL, 1, MAX_COUNT, NULL,
+     "Only the first N records of each file"},
+    {"models", "NAME", MV_CLI_TEXTS, AT(eval.models), E_SUMMARIZE, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "Only these models; more names may follow"},
+    {"removed-samples-dir", "DIR", MV_CLI_DIR, AT(eval.removed_dir), E_SUMMARIZE, 0, BENCHMARK,
+     NULL, 0, 0, NULL, "Leave out the samples listed in DIR/DATASET/FILE (size only)"},
+    {"removed-samples-filename", "FILE", MV_CLI_FILE, AT(eval.removed_name), E_SUMMARIZE, 0,
+     BENCHMARK, "multi_cluster_samples_v1.0.0_to_v1.1.0.json", 0, 0, NULL,
+     "The name of those lists"},
+    {"parsed-dirname", "NAME", MV_CLI_TEXT, AT(eval.parsed_name), E_SUMMARIZE | E_BOXSIZE, 0,
+     BENCHMARK, "parsed", 0, 0, NULL, "The folder with the parsed logs, in each model's"},
+    {"resps-key", "KEY", MV_CLI_TEXT, AT(eval.resps_key), E_SUMMARIZE | E_BOXSIZE, 0, BENCHMARK,
+     "filtered_resps", 0, 0, NULL, "The member of a record that holds the answer"},
+    {"skip-existing", NULL, MV_CLI_SWITCH, AT(eval.skip_existing), E_PARSE, 0, BENCHMARK, NULL, 0,
+     0, NULL, "Leave parsed logs that are there as they are"},
+    {"skip-model-wo-parsed-files", NULL, MV_CLI_SWITCH, AT(eval.skip_missing),
+     E_SUMMARIZE | E_BOXSIZE, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "Leave out models without parsed logs"},
+    {"rm-old", NULL, MV_CLI_SWITCH, AT(eval.rm_old), E_PARSE, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "Delete the folder of parsed logs first"},
+    {"processes", "N", MV_CLI_INT, AT(eval.processes), E_TABLES, 0, BENCHMARK, "1", 1, 4096, NULL,
+     "Taken for the original's sake; one is fast enough"},
+    {"plan", "FILE", MV_CLI_FILE, AT(eval.plan), E_TABLES | E_IMPORT | E_REPORT | E_ASK, 0,
+     BENCHMARK, NULL, 0, 0, NULL, "Tables of the data sets, in place of the built-in ones"},
+    {"tasks-list-json-path", "FILE", MV_CLI_FILE, AT(eval.tasks_list), E_RUN, 0, BENCHMARK, NULL, 0,
+     0, NULL, "An object whose keys are the tasks, in order"},
+    {"task-status-json-path", "FILE", MV_CLI_FILE, AT(eval.status), E_RUN, 0, BENCHMARK, NULL, 0, 0,
+     NULL, "Tasks that are done; those listed are skipped, those finished are added"},
+    {"skip-update-status", NULL, MV_CLI_SWITCH, AT(eval.skip_status), E_RUN, 0, BENCHMARK, NULL, 0,
+     0, NULL, "Do not add finished tasks to that file"},
+    {"results-dir", "DIR", MV_CLI_DIR, AT(eval.results_dir), E_ASK, E_RUN, BENCHMARK, NULL, 0, 0,
+     NULL, "Where the sample logs go, in a folder of the model's name"},
+    {"data-dir", "DIR", MV_CLI_DIR, AT(eval.data_dir), E_RUN | E_IMPORT, E_IMPORT, BENCHMARK, NULL,
+     0, 0, NULL, "Folder of the tasks' manifests; their relative paths begin here"},
+    {"model-name", "NAME", MV_CLI_TEXT, AT(eval.model_name), E_ASK, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "The model's name in files and tables (default: the checkpoint's folder)"},
+    {"sample-limit", "N", MV_CLI_REAL, AT(eval.sample_limit), E_RUN, 0, BENCHMARK, "1000", 0, 1e9,
+     NULL, "The first N lines of each task; below 1 that share of them; 0 is all"},
+    {"sample-indices", "RANGE", MV_CLI_TEXT, AT(eval.sample_indices), E_RUN, 0, BENCHMARK, NULL, 0,
+     0, NULL, "[A:B], [A,B] or [A,B,STEP]: these lines, in place of the limit"},
+    {"reshape-image-hw", "HxW", MV_CLI_TEXT, AT(eval.reshape), E_RUN, 0, BENCHMARK, NULL, 0, 0,
+     "512x512|none",
+     "Interpolate each slice to this height and width first (default: what the "
+     "manifest says, or else 512x512)"},
+    {"use-system-prompt", NULL, MV_CLI_SWITCH, AT(eval.system_prompt), E_ASK, 0, BENCHMARK, NULL, 0,
+     0, NULL, "Send the benchmark's system prompt in place of the template's own"},
+    {"log-sys-prompt", NULL, MV_CLI_SWITCH, AT(eval.log_system), E_RUN, 0, BENCHMARK, NULL, 0, 0,
+     NULL, "Add the system prompt to each record"},
+    {"shard", "I/N", MV_CLI_TEXT, AT(eval.shard), E_RUN, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "Answer only part I of N (0/4 to 3/4); the part that finishes last writes the logs"},
+    {"prepare", "N", MV_CLI_INT, AT(eval.prepare), E_RUN, 0, BENCHMARK, "8", 1, 1024, NULL,
+     "Pictures made ready ahead of the model"},
+    {"bootstrap", "N", MV_CLI_INT, AT(eval.bootstrap), E_REPORT, 0, BENCHMARK, "1000", 0, 100000,
+     NULL, "Resamplings for the 95 % confidence intervals; 0 leaves them out"},
+    {"table", "FILE", MV_CLI_FILES, AT(eval.tables), E_REPORT, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "Write the leaderboard as .md, .csv or .json; may be repeated"},
+    {"dataset", "NAME", MV_CLI_TEXT, AT(eval.dataset), E_IMPORT, E_IMPORT, BENCHMARK, NULL, 0, 0,
+     NULL, "The data set's name in the plan"},
+    {"task-id", "ID", MV_CLI_TEXT, AT(eval.task_id), E_IMPORT, 0, BENCHMARK, "01", 0, 0, NULL,
+     "The task's number in the plan"},
+    {"landmarks", "DIR", MV_CLI_DIR, AT(eval.landmarks), E_IMPORT, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "Landmark files (.json, .json.gz), each named for its volume"},
+    {"boxes", "DIR", MV_CLI_DIR, AT(eval.boxes), E_IMPORT, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "Box files (.json, .json.gz), each named for its volume"},
+    {"manifest", "FILE", MV_CLI_FILE, AT(eval.manifest), E_BATCH, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "The questions"},
+    {"answers", "FILE", MV_CLI_FILE, AT(eval.answers), E_BATCH, 0, BENCHMARK, NULL, 0, 0, NULL,
+     "Answers in OpenAI's batch form"},
+
     {"image-size", "WxH", MV_CLI_WH, AT(image_size), PROMPT, 0, PICTURE, NULL, 0, 0, NULL,
      "Size of the picture file in pixels, in place of IMAGE"},
     {"reshape", "HxW|none", MV_CLI_HW, AT(reshape), MEASURE | PROMPT | IMAGE, 0, PICTURE, "504x504",
@@ -176,19 +334,19 @@ const mv_cli_option mv_cli_options[] = {
      0, NULL,
      "The file is a volume (NIfTI, or a folder with a DICOM series): take this slice, axial:57; "
      "its pixel size comes from the header. A third number is the frame of a 4-D volume"},
-    {"orientation", "AXES", MV_CLI_CHOICE, AT(orientation), MEASURE | PROMPT | IMAGE, 0, PICTURE,
-     "auto", 0, 0, "auto|stored|ras",
+    {"orientation", "AXES", MV_CLI_CHOICE, AT(orientation), MEASURE | PROMPT | IMAGE | E_RUN, 0,
+     PICTURE, "auto", 0, 0, "auto|stored|ras",
      "Which axes a volume's planes mean: as stored, or reoriented to RAS+; auto is ras with "
      "--slice and stored with --jsonl"},
     {"modality", "NAME", MV_CLI_TEXT, AT(modality), MEASURE | PROMPT | IMAGE, 0, PICTURE, NULL, 0,
      0, "CT|MRI|PET|ultrasound|X-ray",
      "What made the volume: CT maps a slice to grey by the benchmark's window for the label, "
      "anything else by its percentiles"},
-    {"resampler", "WHICH", MV_CLI_CHOICE, AT(resampler), RUN | PROMPT | IMAGE, 0, PICTURE,
+    {"resampler", "WHICH", MV_CLI_CHOICE, AT(resampler), RUN | PROMPT | IMAGE | E_ASK, 0, PICTURE,
      "torchvision", 0, 0, "torchvision|pillow",
      "Integers of the bicubic resize: torchvision's, as in the benchmark, or Pillow's"},
-    {"image-order", "WHERE", MV_CLI_CHOICE, AT(image_order), RUN, 0, PICTURE, "first", 0, 0,
-     "first|last", "Pictures before or after the text"},
+    {"image-order", "WHERE", MV_CLI_CHOICE, AT(image_order), RUN | E_ASK, 0, PICTURE, "first", 0, 0,
+     "first|last", "Pictures before or after the text (eval run and eval batch: last unless told)"},
 
     {"json", NULL, MV_CLI_SWITCH, AT(json), RUN | PROMPT | PARSE | INFO | IMAGE | TOKENIZE, 0,
      OUTPUT, NULL, 0, 0, NULL, "One JSON object a line on standard output"},
@@ -199,6 +357,8 @@ const mv_cli_option mv_cli_options[] = {
     {"overlay", "OUT.png", MV_CLI_FILE, AT(overlay), MEASURE, 0, OUTPUT, NULL, 0, 0, NULL,
      "Draw the result on the picture as the model saw it; with several pictures OUT-1.png, "
      "OUT-2.png and so on"},
+    {"out", "FILE", MV_CLI_FILE, AT(out), E_REPORT | E_BATCH, 0, OUTPUT, NULL, 0, 0, NULL,
+     "Write the page, or the requests or answers, to this file"},
     {"out", "SEEN.png", MV_CLI_FILE, AT(out), IMAGE, 0, OUTPUT, NULL, 0, 0, NULL,
      "Write the picture as the model sees it"},
     {"numbers", "K", MV_CLI_INT, AT(numbers), PARSE, 0, OUTPUT, "1", 1, 1024, NULL,
@@ -216,44 +376,48 @@ const mv_cli_option mv_cli_options[] = {
     {"dump", "DIR", MV_CLI_DIR, AT(dump), RUN, 0, OUTPUT, NULL, 0, 0, NULL,
      "Write the named tensors of every stage to DIR as safetensors"},
 
-    {"model", "DIR", MV_CLI_DIR, AT(model), RUN | PROMPT | INFO | IMAGE | TOKENIZE, 0, MODEL, NULL,
-     0, 0, NULL, "Checkpoint directory (default: the small model that comes with the program)"},
-    {"device", "DEVICE", MV_CLI_DEVICE, AT(device), RUN, 0, MODEL, "auto", 0, 0, "auto|cpu|cuda",
-     "Where to compute: auto, cpu, cuda or cuda:N"},
-    {"dtype", "TYPE", MV_CLI_CHOICE, AT(dtype), RUN, 0, MODEL, "auto", 0, 0, "auto|bf16|fp32",
+    {"model", "DIR", MV_CLI_DIR, AT(model), RUN | E_ASK | PROMPT | INFO | IMAGE | TOKENIZE, 0,
+     MODEL, NULL, 0, 0, NULL,
+     "Checkpoint directory (default: the small model that comes with the program)"},
+    {"device", "DEVICE", MV_CLI_DEVICE, AT(device), RUN | E_ASK, 0, MODEL, "auto", 0, 0,
+     "auto|cpu|cuda", "Where to compute: auto, cpu, cuda or cuda:N"},
+    {"dtype", "TYPE", MV_CLI_CHOICE, AT(dtype), RUN | E_ASK, 0, MODEL, "auto", 0, 0,
+     "auto|bf16|fp32",
      "Arithmetic: fp32 is the definition of right; auto is bf16 where the processor has it"},
-    {"threads", "N", MV_CLI_INT, AT(threads), RUN, 0, MODEL, "0", 0, 4096, NULL,
+    {"threads", "N", MV_CLI_INT, AT(threads), RUN | E_ASK, 0, MODEL, "0", 0, 4096, NULL,
      "Processor threads; 0 is all of them"},
 
-    {"max-new-tokens", "N", MV_CLI_INT, AT(max_new_tokens), RUN, 0, DECODING, "4096", 1, MAX_COUNT,
-     NULL, "Longest answer, in tokens"},
-    {"temperature", "T", MV_CLI_REAL, AT(temperature), RUN, 0, DECODING, "0", 0, 1e6, NULL,
+    {"max-new-tokens", "N", MV_CLI_INT, AT(max_new_tokens), RUN | E_ASK, 0, DECODING, "4096", 1,
+     MAX_COUNT, NULL, "Longest answer, in tokens"},
+    {"temperature", "T", MV_CLI_REAL, AT(temperature), RUN | E_ASK, 0, DECODING, "0", 0, 1e6, NULL,
      "0 is greedy: always the likeliest token"},
-    {"top-p", "P", MV_CLI_REAL, AT(top_p), RUN, 0, DECODING, "1", 1e-6, 1, NULL,
+    {"top-p", "P", MV_CLI_REAL, AT(top_p), RUN | E_ASK, 0, DECODING, "1", 1e-6, 1, NULL,
      "Sample from the likeliest tokens that reach this probability together; 1 is off"},
-    {"top-k", "K", MV_CLI_INT, AT(top_k), RUN, 0, DECODING, "0", 0, MAX_COUNT, NULL,
+    {"top-k", "K", MV_CLI_INT, AT(top_k), RUN | E_ASK, 0, DECODING, "0", 0, MAX_COUNT, NULL,
      "Sample from the K likeliest tokens; 0 is off"},
-    {"repetition-penalty", "R", MV_CLI_REAL, AT(repetition_penalty), RUN, 0, DECODING, "1", 1e-6,
-     1e6, NULL, "Above 1, tokens already seen become less likely"},
-    {"seed", "N", MV_CLI_SEED, AT(seed), RUN, 0, DECODING, "0", 0, 0, NULL, "Seed of the sampling"},
-    {"generation-config", NULL, MV_CLI_SWITCH, AT(generation_config), RUN, 0, DECODING, NULL, 0, 0,
-     NULL, "Take the sampling values of the checkpoint's generation_config.json instead"},
-    {"ignore-eos", NULL, MV_CLI_SWITCH, AT(ignore_eos), RUN, 0, DECODING, NULL, 0, 0, NULL,
+    {"repetition-penalty", "R", MV_CLI_REAL, AT(repetition_penalty), RUN | E_ASK, 0, DECODING, "1",
+     1e-6, 1e6, NULL, "Above 1, tokens already seen become less likely"},
+    {"seed", "N", MV_CLI_SEED, AT(seed), RUN | E_ASK, 0, DECODING, "0", 0, 0, NULL,
+     "Seed of the sampling"},
+    {"generation-config", NULL, MV_CLI_SWITCH, AT(generation_config), RUN | E_ASK, 0, DECODING,
+     NULL, 0, 0, NULL,
+     "Take the sampling values of the checkpoint's generation_config.json instead"},
+    {"ignore-eos", NULL, MV_CLI_SWITCH, AT(ignore_eos), RUN | E_ASK, 0, DECODING, NULL, 0, 0, NULL,
      "Go on after the end token"},
-    {"stop", "TEXT", MV_CLI_TEXTS, AT(stop), RUN, 0, DECODING, NULL, 0, 0, NULL,
+    {"stop", "TEXT", MV_CLI_TEXTS, AT(stop), RUN | E_ASK, 0, DECODING, NULL, 0, 0, NULL,
      "End the answer before this text; may be repeated"},
     {"logprobs", "K", MV_CLI_INT, AT(logprobs), RUN, 0, DECODING, NULL, 0, MAX_COUNT, NULL,
      "With --json, the log-probability of each token and of the K likeliest in its place"},
-    {"speculate", "MODE", MV_CLI_CHOICE, AT(speculate), RUN, 0, DECODING, "auto", 0, 0, "auto|off",
-     "Draft tokens ahead; this build never does, and answers never depend on it"},
-    {"prefix-cache", "MODE", MV_CLI_CHOICE, AT(prefix_cache), RUN, 0, DECODING, "on", 0, 0,
+    {"speculate", "MODE", MV_CLI_CHOICE, AT(speculate), RUN | E_ASK, 0, DECODING, "auto", 0, 0,
+     "auto|off", "Draft tokens ahead; this build never does, and answers never depend on it"},
+    {"prefix-cache", "MODE", MV_CLI_CHOICE, AT(prefix_cache), RUN | E_ASK, 0, DECODING, "on", 0, 0,
      "on|off",
      "Reuse the common start of prompts; this build never does, and answers never "
      "depend on it"},
 
-    {"quiet", NULL, MV_CLI_SWITCH, AT(quiet), RUN | PROMPT | INFO | IMAGE | TOKENIZE, 0, GENERAL,
-     NULL, 0, 0, NULL, "No progress and no notes on standard error"},
-    {"verbose", NULL, MV_CLI_SWITCH, AT(verbose), RUN, 0, GENERAL, NULL, 0, 0, NULL,
+    {"quiet", NULL, MV_CLI_SWITCH, AT(quiet), RUN | E_ALL | PROMPT | INFO | IMAGE | TOKENIZE, 0,
+     GENERAL, NULL, 0, 0, NULL, "No progress and no notes on standard error"},
+    {"verbose", NULL, MV_CLI_SWITCH, AT(verbose), RUN | E_ASK, 0, GENERAL, NULL, 0, 0, NULL,
      "Say on standard error what runs where and how long it takes"},
     {"help", NULL, MV_CLI_SWITCH, AT(help), ALL, 0, GENERAL, NULL, 0, 0, NULL,
      "Print this help (also -h)"},

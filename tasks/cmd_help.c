@@ -1,4 +1,6 @@
 /* medvision help, medvision completion */
+#include <stdio.h>
+
 #include "tasks/cli_command.h"
 #include "tasks/cli_io.h"
 
@@ -13,6 +15,14 @@ static int print(mv_buf *text) {
   return code;
 }
 
+/* One word, or "eval" and a second. */
+static int find_command(const mv_cli_list *words, mv_cli_id *id) {
+  char name[64];
+  if (words->n < 2) return mv_cli_command_find(words->v[0], id);
+  snprintf(name, sizeof name, "%.20s %.40s", words->v[0], words->v[1]);
+  return mv_cli_command_find(name, id);
+}
+
 int mv_cmd_help(const mv_cli_args *args) {
   mv_buf text = {0};
   mv_cli_id id;
@@ -20,8 +30,10 @@ int mv_cmd_help(const mv_cli_args *args) {
     mv_cli_man(&text);
   else if (args->operands.n == 0)
     mv_cli_overview(&text);
-  else if (mv_cli_command_find(args->operands.v[0], &id))
+  else if (find_command(&args->operands, &id))
     mv_cli_help(&text, id);
+  else
+    return mv_cli_fail(&(mv_error){.code = MV_ERR_USAGE, .msg = "help: no such command"});
   return print(&text);
 }
 
