@@ -91,14 +91,13 @@ const mv_cli_command mv_cli_commands[] = {
          "('medvision bench kernels --help').",
          "medvision bench kernels --device cpu"},
     [MV_CLI_EVAL] =
-        {"eval", "import|run|parse|summarize|boxsize|report|reward|batch [OPTION...]", 1, 1,
-         "import|run|parse|summarize|boxsize|report|reward|batch", "the MedVision benchmark",
+        {"eval", "COMMAND", 1, 1, "import|run|parse|summarize|boxsize|report|reward|batch",
+         "the MedVision benchmark",
          "The published benchmark from volumes to tables: 'import' makes manifests of a data set, "
          "'run' answers them, 'parse' reads the answers, 'summarize' and 'boxsize' make the "
          "original's tables, 'report' a leaderboard and a page to look at, 'reward' scores "
          "rollouts as the training did, 'batch' reads and writes OpenAI batch files.",
-         "medvision eval run --help\n"
-         "medvision help eval parse"},
+         "medvision eval --help"},
     [MV_CLI_EVAL_IMPORT] =
         {"eval import", "FOLDER", 1, 1, NULL, "volumes and their annotations to manifests",
          "Reads the volumes of FOLDER with the landmark files, box files and plan of the "
@@ -116,7 +115,7 @@ const mv_cli_command mv_cli_commands[] = {
          "medvision eval run --tasks-list-json-path tasks.json --data-dir manifests "
          "--task-status-json-path status.json --results-dir results --reshape-image-hw 512x512 "
          "--use-system-prompt\n"
-         "mpirun -n 8 medvision eval run --tasks-list-json-path tasks.json --data-dir manifests "
+         "medvision eval run --shard 0/4 --tasks-list-json-path tasks.json --data-dir manifests "
          "--results-dir results"},
     [MV_CLI_EVAL_PARSE] =
         {"eval parse", "", 0, 0, NULL, "answers to values and errors",

@@ -171,17 +171,12 @@ static void set_spacing(mv_volume *v, const fields *f) {
   }
 }
 
-/* A pair's voxels are in a file of their own. */
+/* A pair's voxels are in a file of their own: a.hdr and a.img. */
 static mv_status find_image(mv_volume *v, mv_error *err) {
-  char *name = nifti_findimgname(v->path, NIFTI_FTYPE_NIFTI1_2);
-  size_t n = name ? strlen(name) + 1 : 0;
-  char *copy = name ? mv_alloc(n) : NULL;
-  if (copy) memcpy(copy, name, n);
-  free(name);
-  if (!n) return mv_fail(err, MV_ERR_IO, "the .img file beside the header is missing");
-  if (!copy) return mv_fail(err, MV_ERR_MEMORY, "out of memory");
-  mv_free(v->path);
-  v->path = copy;
+  size_t n = strlen(v->path), tail = n > 3 && !strcmp(v->path + n - 3, ".gz") ? 3 : 0;
+  if (n < tail + 4 || memcmp(v->path + n - tail - 4, ".hdr", 4) != 0)
+    return mv_fail(err, MV_ERR_FORMAT, "a header without voxels: expected a name ending in .hdr");
+  memcpy(v->path + n - tail - 4, ".img", 4);
   return MV_OK;
 }
 

@@ -10,7 +10,7 @@
 #include "vision/nifti.h"
 
 int mv_volume_is_name(mv_str path) {
-  static const char *const ends[] = {".nii", ".nii.gz", ".hdr", ".img"};
+  static const char *const ends[] = {".nii", ".nii.gz", ".hdr", ".hdr.gz"};
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
     size_t n = strlen(ends[i]);
     if (path.len > n && !memcmp(path.ptr + path.len - n, ends[i], n)) return 1;

@@ -37,10 +37,10 @@ typedef struct mv_volume {
   char *path;
   int dim[3];              /* voxels along the stored axes                                   */
   int n_frame;             /* of a 4-D file (and beyond: all further axes flattened)         */
-  float zoom[3];           /* sides of a voxel as stored, in the file's unit                 */
+  float zoom[3];           /* sides of a voxel as stored, in the file's unit */
   double unit_mm;          /* that unit in mm: 1, 1000 or 0.001; 1 when the file names none  */
   int has_spacing;         /* every zoom is a positive number                                */
-  const char *spacing_tag; /* what the format calls it: "pixdim", "PixelSpacing (0028,0030)" */
+  const char *spacing_tag; /* what the format calls it: "pixdim", ... */
   double affine[3][4];     /* voxel index to RAS+ mm */
   int ras_axis[3];         /* stored axis that runs along R, A, S */
   int ras_flip[3];         /* and whether against it */
@@ -60,12 +60,13 @@ typedef struct mv_slice {
   float zoom_h, zoom_w; /* of a pixel, in the volume's unit; not positive when not known */
 } mv_slice;
 
-/* By content and name: .nii, .nii.gz, .hdr/.img, or a folder of DICOM files. MV_ERR_FORMAT for
- * damage, MV_ERR_UNSUPPORTED for voxels that are no real numbers, with the path in front. */
+/* By content and name: .nii, .nii.gz, .hdr (its voxels in the .img beside it), or a folder of DICOM
+ * files. MV_ERR_FORMAT for damage, MV_ERR_UNSUPPORTED for voxels that are no real numbers, with the
+ * path in front. */
 mv_status mv_volume_open(mv_volume *volume, const char *path, mv_error *err);
 void mv_volume_close(mv_volume *volume); /* accepts a zeroed volume */
 
-/* Whether the name says volume: .nii, .nii.gz, .hdr, .img. */
+/* Whether the name says volume: .nii, .nii.gz, .hdr. */
 int mv_volume_is_name(mv_str path);
 
 /* Sizes and spacing of a slice without reading it: everything but px. */

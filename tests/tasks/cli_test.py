@@ -303,7 +303,7 @@ class Image(Case):
                                      {"image": "a\0b"}, {"image": 7}, {"id": 1}, {"image": "-"}])
         self.assertEqual([sorted(g) for g in got],
                          [["error", "id"], ["error"], ["error"], ["error", "id"], ["error"]])
-        self.assertIn("volumes", got[0]["error"])
+        self.assertIn("No such file", got[0]["error"])
 
 
 class Tokenize(Case):
