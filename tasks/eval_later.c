@@ -8,10 +8,6 @@ int mv_eval_cmd_import(const mv_cli_args *args) {
   (void)args;
   return later();
 }
-int mv_eval_cmd_run(const mv_cli_args *args) {
-  (void)args;
-  return later();
-}
 int mv_eval_cmd_report(const mv_cli_args *args) {
   (void)args;
   return later();

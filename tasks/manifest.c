@@ -232,11 +232,12 @@ mv_status mv_manifest_read(const mv_json *line, mv_manifest *out, mv_error *err)
 
 mv_status mv_frame_init(mv_frame *out, int raw_w, int raw_h, int reshape_w, int reshape_h,
                         const float raw_pixel[2], const mv_preprocessor *pp, mv_error *err) {
-  mv_frame f = {raw_w, raw_h, reshape_w, reshape_h, {0, 0, 0, 0}};
+  mv_frame f = {raw_w, raw_h, reshape_w, reshape_h, {0, 0, 0, 0}, 0, 0};
   MV_TRY(mv_smart_resize(reshape_h ? reshape_h : raw_h, reshape_w ? reshape_w : raw_w,
                          pp->patch * pp->merge, pp->min_pixels, pp->max_pixels, &f.spacing.image_h,
                          &f.spacing.image_w, err));
   if (raw_pixel) {
+    f.raw_pixel_w = raw_pixel[0], f.raw_pixel_h = raw_pixel[1];
     f.spacing.pixel_w = mv_pixel_size(raw_pixel[0], raw_w, reshape_w, f.spacing.image_w);
     f.spacing.pixel_h = mv_pixel_size(raw_pixel[1], raw_h, reshape_h, f.spacing.image_h);
   }

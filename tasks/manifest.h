@@ -64,6 +64,7 @@ typedef struct mv_frame {
   int raw_w, raw_h;         /* of the file or slice                  */
   int reshape_w, reshape_h; /* 0 when it is not reshaped             */
   mv_spacing spacing;       /* after the processor: what prompts say */
+  float raw_pixel_w, raw_pixel_h; /* mm; 0 when not known */
 } mv_frame;
 
 /* From the raw size to the model's, with the processor's limits. raw_pixel is {width, height} in
