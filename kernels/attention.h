@@ -9,6 +9,12 @@
  *   cache one layer's pages, [n_page][2 (k, v)][n_kv][64 tokens][d_head] of kv_dtype
  *   seqs  n_seq runs of consecutive rows. Row i of a run is token pos0 + i of its sequence and sees
  *         tokens 0 .. pos0 + i; token t lives in page pages[t / 64], slot t % 64.
+ *         With a tree (drafts that branch), row i sees all tokens before pos0 and those rows of its
+ *         run that its mask names; slots stay in row order.
+ *
+ * kv_copy: moves tokens from slot to slot in all layers: keeps the accepted path of a tree, copies
+ *          a shared page before it is written. All sources are read before a destination is
+ * written.
  *
  * window_attention: every row sees all rows of its own segment, no mask (vision tower)
  *
@@ -46,7 +52,22 @@ typedef struct mv_seq_rows {
   int row0, n_row;      /* rows of the step's batch              */
   int pos0;             /* tokens of the sequence before row0    */
   const int32_t *pages; /* page table, (pos0 + n_row + 63) / 64  */
+  const uint64_t *tree; /* NULL: causal. Else [n_row], n_row <= 64: bit j of tree[i] says that row i
+                           sees row j of the run; bit i is set, bits above i are not */
 } mv_seq_rows;
+
+#define MV_KV_MOVES 64
+
+/* One token's keys and values from slot to slot; a slot is page * MV_PAGE_TOKENS + place. */
+typedef struct mv_kv_move {
+  int32_t src, dst;
+} mv_kv_move;
+
+typedef struct mv_kv_copy_dims {
+  int n_layer, n_kv, d_head;
+  size_t layer_bytes; /* from one layer's pages to the next layer's */
+  mv_dtype kv_dtype;
+} mv_kv_copy_dims;
 
 /* Bytes of one page of one layer. */
 size_t mv_kv_page_bytes(int n_kv, int d_head, mv_dtype dtype);
@@ -55,6 +76,10 @@ mv_cost mv_attention_cost(const mv_attention_dims *dims, const mv_seq_rows *seqs
 mv_cost mv_kv_write_cost(const mv_attention_dims *dims);
 void mv_kv_write_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
                      int n_seq, const void *k, const void *v, void *cache);
+/* n_move <= MV_KV_MOVES; destinations differ from one another. */
+mv_cost mv_kv_copy_cost(const mv_kv_copy_dims *dims, int n_move);
+void mv_kv_copy_cpu(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv_move *moves,
+                    int n_move, void *cache);
 void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
                       int n_seq, const void *q, const void *cache, void *out);
 

@@ -72,6 +72,37 @@ void mv_kv_write_cpu(mv_device *device, const mv_attention_dims *dims, const mv_
       }
 }
 
+/* ---- moving tokens ---- */
+
+mv_cost mv_kv_copy_cost(const mv_kv_copy_dims *dims, int n_move) {
+  double n = 2.0 * n_move * dims->n_layer * dims->n_kv * dims->d_head;
+  mv_cost cost = {2 * n * (double)mv_dtype_bytes(dims->kv_dtype), 0};
+  return cost;
+}
+
+/* Bytes of the pages before the row of head `plane` (keys of all heads, then values) of a slot. */
+static size_t slot_at(const mv_kv_copy_dims *dims, int32_t slot, int plane, size_t row_bytes) {
+  size_t slab = (size_t)(slot / MV_PAGE_TOKENS) * 2 * (size_t)dims->n_kv + (size_t)plane;
+  return (slab * MV_PAGE_TOKENS + (size_t)(slot % MV_PAGE_TOKENS)) * row_bytes;
+}
+
+void mv_kv_copy_cpu(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv_move *moves,
+                    int n_move, void *cache) {
+  assert(n_move <= MV_KV_MOVES && dims->d_head <= MAX_D_HEAD);
+  if (device->error.code != MV_OK) return;
+  size_t row = (size_t)dims->d_head * mv_dtype_bytes(dims->kv_dtype);
+  char *held = mv_device_scratch(device, MV_KV_MOVES * row);
+  for (int layer = 0; held && layer < dims->n_layer; layer++) {
+    char *pages = (char *)cache + (size_t)layer * dims->layer_bytes;
+    for (int plane = 0; plane < 2 * dims->n_kv; plane++) {
+      for (int i = 0; i < n_move; i++)
+        memcpy(held + (size_t)i * row, pages + slot_at(dims, moves[i].src, plane, row), row);
+      for (int i = 0; i < n_move; i++)
+        memcpy(pages + slot_at(dims, moves[i].dst, plane, row), held + (size_t)i * row, row);
+    }
+  }
+}
+
 /* ---- the shared core: a block of queries against tiles of keys ---- */
 
 /* One thread's working set. */
@@ -141,6 +172,12 @@ static tiles *thread_tiles(mv_device *device) {
 
 /* ---- causal attention over pages ---- */
 
+/* Hides the keys of a tile that are rows of the run `bits` does not name. */
+static void hide_branches(float *scores, int visible, int first_row, uint64_t bits) {
+  for (int j = first_row < 0 ? -first_row : 0; j < visible; j++)
+    if (!(bits >> (first_row + j) & 1)) scores[j] = -INFINITY;
+}
+
 /* All queries of rows [row, row + n) that share key head kv: n * group of them, row-major. */
 static void attend_pages(const mv_cpu_simd *simd, const mv_attention_dims *dims,
                          const mv_seq_rows *seq, int kv, int row, int n, const void *q,
@@ -164,6 +201,9 @@ static void attend_pages(const mv_cpu_simd *simd, const mv_attention_dims *dims,
     for (int i = 0; i < n * group; i++) {
       int visible = seq->pos0 + row + i / group + 1 - key0;
       if (visible > n_key) visible = n_key;
+      if (seq->tree)
+        hide_branches(t->scores + i * MV_KEY_TILE, visible, key0 - seq->pos0,
+                      seq->tree[row + i / group]);
       if (visible > 0)
         fold_scores(simd, t, i, visible, d);
       else

@@ -6,14 +6,24 @@
  *   rmsnorm            kernels/rmsnorm.h      before attention, MLP, merger and head
  *   rope_table, rope   kernels/rope.h         M-RoPE and the vision tower's 2-D rope
  *   kv_write           kernels/attention.h    keys and values into pages
- *   attention          kernels/attention.h    causal, grouped heads, paged
+ *   attention          kernels/attention.h    causal or tree, grouped heads, paged
+ *   kv_copy            kernels/attention.h    tokens from slot to slot
  *   window_attention   kernels/attention.h    vision windows and whole images
  *   swiglu, gelu       kernels/activation.h   MLPs, merger
  *   embed, gather_rows kernels/gather.h       tokens and image rows; window order
+ *   sample             kernels/sample.h       logits to tokens and log-probabilities
  *
  * Tensors are device memory; what describes the work (dims, seqs with their page tables, segments,
- * the mv_linear itself) is host memory. Operations run in order; nothing is returned: a failure
- * makes the device sticky (runtime/device.h).
+ * the mv_linear itself) is host memory, read before the operation returns. Operations run in order;
+ * nothing is returned: a failure makes the device sticky (runtime/device.h).
+ *
+ * A step is a short sequence of operations that comes again and again with other data (one token
+ * for every sequence). A device may record it and replay it as one:
+ *
+ *   do {
+ *     ops->step_begin(device);
+ *     upload, linear, attention, ...      no download, alloc, free or place
+ *   } while (ops->step_end(device));      true: issue the very same operations once more
  */
 #ifndef MV_KERNELS_OPS_H
 #define MV_KERNELS_OPS_H
@@ -24,6 +34,7 @@
 #include "kernels/linear.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
+#include "kernels/sample.h"
 #include "runtime/device.h"
 
 #ifdef __cplusplus
@@ -32,6 +43,12 @@ extern "C" {
 
 typedef struct mv_ops {
   const char *name;
+  /* The format of what one operation leaves for the next (q, k, v; gate and up): f32 where that is
+   * free, the precision's own where it would be traffic. */
+  mv_dtype (*between)(mv_dtype precision);
+  void (*step_begin)(mv_device *);
+  int (*step_end)(mv_device *);
+
   /* memory: alloc returns device memory (free with .free) or NULL with a sticky error */
   void *(*alloc)(mv_device *, size_t n_bytes);
   void (*free)(mv_device *, void *ptr);
@@ -50,6 +67,8 @@ typedef struct mv_ops {
                    const void *k, const void *v, void *cache);
   void (*attention)(mv_device *, const mv_attention_dims *, const mv_seq_rows *, int n_seq,
                     const void *q, const void *cache, void *out);
+  void (*kv_copy)(mv_device *, const mv_kv_copy_dims *, const mv_kv_move *moves, int n_move,
+                  void *cache);
   void (*window_attention)(mv_device *, const mv_attention_dims *, const int32_t *segments,
                            int n_segment, const void *q, const void *k, const void *v, void *out);
   void (*swiglu)(mv_device *, const mv_activation_dims *, const void *gate_up, void *out);
@@ -58,6 +77,8 @@ typedef struct mv_ops {
                 const void *image, void *out);
   void (*gather_rows)(mv_device *, const mv_gather_dims *, const int32_t *index, const void *x,
                       void *out);
+  void (*sample)(mv_device *, const mv_sample_dims *, const mv_sample_row *rows,
+                 const float *logits, mv_pick *picks, mv_pick *best);
 } mv_ops;
 
 extern const mv_ops mv_ops_cpu;

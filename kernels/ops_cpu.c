@@ -30,8 +30,23 @@ static void copy_cpu(mv_device *device, void *dst, const void *src, size_t n_byt
   if (device->error.code == MV_OK && n_bytes) memcpy(dst, src, n_bytes);
 }
 
+static mv_dtype between_cpu(mv_dtype precision) {
+  (void)precision;
+  return MV_DTYPE_F32;
+}
+
+static void step_begin_cpu(mv_device *device) { (void)device; }
+
+static int step_end_cpu(mv_device *device) {
+  (void)device;
+  return 0;
+}
+
 const mv_ops mv_ops_cpu = {
     .name = "cpu",
+    .between = between_cpu,
+    .step_begin = step_begin_cpu,
+    .step_end = step_end_cpu,
     .alloc = alloc_cpu,
     .free = free_cpu,
     .place = place_cpu,
@@ -43,11 +58,13 @@ const mv_ops mv_ops_cpu = {
     .rope = mv_rope_cpu,
     .kv_write = mv_kv_write_cpu,
     .attention = mv_attention_cpu,
+    .kv_copy = mv_kv_copy_cpu,
     .window_attention = mv_window_attention_cpu,
     .swiglu = mv_swiglu_cpu,
     .gelu = mv_gelu_cpu,
     .embed = mv_embed_cpu,
     .gather_rows = mv_gather_rows_cpu,
+    .sample = mv_sample_cpu,
 };
 
 mv_status mv_device_open_cpu(mv_device *device, int n_thread, const char *simd, mv_error *err) {
@@ -65,7 +82,7 @@ mv_status mv_device_open_cpu(mv_device *device, int n_thread, const char *simd, 
   if (n_thread > THREADS_PER_CORE * n_core) n_thread = THREADS_PER_CORE * (int)n_core;
   device->n_thread = n_thread;
   device->has_bf16 = variant->has_bf16;
-  device->impl = variant;
+  device->impl = (void *)variant;
   return MV_OK;
 }
 

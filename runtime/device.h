@@ -20,7 +20,7 @@ typedef struct mv_device {
   mv_error error;   /* the first failure; code MV_OK while all is well */
   void *scratch;    /* owns: temporary memory of one operation at a time */
   size_t scratch_bytes;
-  const void *impl; /* the backend's own: vector variant of the CPU */
+  void *impl; /* the backend's own: vector variant of the CPU, mv_cuda of a GPU */
 } mv_device;
 
 /* First failure since open, copied into err. */

@@ -244,7 +244,7 @@ static mv_status see_images(run *r) {
 static mv_status step(run *r, const int32_t *ids, const int32_t *position, int n, int pos0,
                       int want_logits) {
   mv_engine *e = r->engine;
-  mv_seq_rows seq = {0, n, pos0, e->pages};
+  mv_seq_rows seq = {0, n, pos0, e->pages, NULL};
   int32_t last = n - 1;
   mv_batch batch = {n, ids, position, &seq, 1, r->image_rows, &last, want_logits};
   mv_decoder_forward(r->model, &e->decoder, &batch, e->cache, cache_stride(e), e->logits, &r->tap);

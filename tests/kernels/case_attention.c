@@ -55,7 +55,7 @@ static void deal_pages(kernel_run *run) {
   int row = 0;
   const int32_t *pages = run->ints;
   for (int s = 0; s < c->n_span; s++) {
-    run->seqs[s] = (mv_seq_rows){row, c->spans[s].n_row, c->spans[s].pos0, pages};
+    run->seqs[s] = (mv_seq_rows){row, c->spans[s].n_row, c->spans[s].pos0, pages, NULL};
     row += c->spans[s].n_row;
     pages += pages_of(c->spans[s]);
   }

@@ -102,7 +102,7 @@ static void check_chunks(const kernel_run *run, const int *chunks, int n_chunk) 
   for (int i = 0; i < n_chunk; i++) {
     mv_attention_dims dims = {chunks[i],           c->n_head,  c->n_kv, c->d_head, (int)width,
                               c->n_kv * c->d_head, (int)width, c->x,    c->w,      c->y};
-    mv_seq_rows seq = {0, chunks[i], at, run->seqs[0].pages};
+    mv_seq_rows seq = {0, chunks[i], at, run->seqs[0].pages, NULL};
     run->ops->attention(run->device, &dims, &seq, 1, (char *)run->in[0].dev + (size_t)at * in_row,
                         run->in[3].dev, out + (size_t)at * out_row);
     at += chunks[i];

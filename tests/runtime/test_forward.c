@@ -47,7 +47,7 @@ typedef struct rows {
 } rows;
 
 static void add_rows(rows *r, int sequence, int pos0, int n, const int32_t *pages) {
-  r->seqs[r->n_seq++] = (mv_seq_rows){r->n, n, pos0, pages};
+  r->seqs[r->n_seq++] = (mv_seq_rows){r->n, n, pos0, pages, NULL};
   for (int i = 0; i < n; i++) r->ids[r->n + i] = id_at(sequence, pos0 + i);
   r->n += n;
 }
