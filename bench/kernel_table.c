@@ -22,7 +22,8 @@
 /* And of fp32 over a bf16 checkpoint. */
 #define FP32 .x = F32, .w = BF16, .y = F32
 
-static const kernel_span last_token[] = {{1023, 1}}, prompt[] = {{0, PROMPT}};
+static const kernel_span last_token[] = {{1023, 1}}, drafts[] = {{1008, 16}};
+static const kernel_span prompt[] = {{0, PROMPT}};
 static const kernel_span image[] = {{0, PATCHES}};
 /* 5 x 5 windows of an 18 x 18 grid: 16 whole, 8 half, one quarter. */
 static const kernel_span windows[] = {{0, 64}, {0, 64}, {0, 64}, {0, 64}, {0, 32}, {0, 64}, {0, 64},
@@ -58,6 +59,17 @@ const bench_case bench_kernel_table[] = {
       .y = BF16,
       .spans = last_token,
       .n_span = 1}},
+    {"decode",
+     "tree",
+     {.op = "attention",
+      .n_row = 16,
+      HEADS,
+      .w = BF16,
+      .y = BF16,
+      .spans = drafts,
+      .n_span = 1,
+      .tree = 1}},
+    {"decode", "tree", {.op = "kv_copy", .n_row = 16, .n_layer = 28, HEADS, .w = BF16}},
     {"decode", "", {.op = "swiglu", .n_row = 1, .d = FF, .y = BF16}},
 
     LINEAR("prefill", "qkv", PROMPT, D, WIDE, {D, KV, KV}, .bias = 1),

@@ -1,7 +1,8 @@
-/* kv_write, attention over shuffled pages, window_attention.
+/* kv_write, attention over shuffled pages, kv_copy, window_attention.
  *
- * The cache of a case holds random numbers in every slot: the pages of its sequences are drawn in a
- * shuffled order among spare ones, so that a wrong page, slot or mask reads something else. */
+ * The pages of a case's sequences are drawn in a shuffled order among spare ones. Attention finds
+ * random numbers in the slots of their tokens and NaN in all others, so that a wrong page, slot or
+ * mask reads something else and an unused slot spoils whatever it touches. */
 #include <math.h>
 #include <string.h>
 
@@ -189,13 +190,53 @@ static void by_heads(const kernel_run *run, size_t row, int col, int n, int n_ke
 
 /* ---- attention ---- */
 
+/* Drafts that branch: every row continues an earlier one of its run, or the sequence itself. */
+static void grow_trees(kernel_run *run) {
+  const kernel_case *c = run->c;
+  if (!c->tree || run->device->error.code != MV_OK) return;
+  run->trees = mv_calloc((size_t)c->n_row, sizeof *run->trees);
+  if (!run->trees) mv_fail(&run->device->error, MV_ERR_MEMORY, "no memory for a case");
+  for (int s = 0; run->trees && s < c->n_span; s++) {
+    uint64_t *tree = run->trees + run->seqs[s].row0;
+    for (int i = 0; i < run->seqs[s].n_row; i++) {
+      int parent = (int)(kernel_hash(run->seed + 1, (uint64_t)i) % (uint64_t)(i + 1)) - 1;
+      tree[i] = (parent < 0 ? 0 : tree[parent]) | (uint64_t)1 << i;
+    }
+    run->seqs[s].tree = tree;
+  }
+}
+
+/* NaN wherever no token of a sequence lies. */
+static void poison_unused(kernel_run *run) {
+  const kernel_case *c = run->c;
+  const kernel_array *cache = &run->in[CACHE];
+  size_t row = (size_t)c->d_head * mv_dtype_bytes(c->w);
+  if (run->device->error.code != MV_OK) return;
+  for (int i = 0, n = total_pages(c); i < n; i++) {
+    int first = MV_PAGE_TOKENS; /* slot of page ints[i] that holds no token */
+    for (int s = 0; s < c->n_span; s++) {
+      int at = i - (int)(run->seqs[s].pages - run->ints);
+      if (at < 0 || at >= pages_of(c->spans[s])) continue;
+      first = c->spans[s].pos0 + c->spans[s].n_row - at * MV_PAGE_TOKENS;
+    }
+    if (i >= n - SPARE_PAGES) first = 0;
+    for (int head = 0; head < 2 * c->n_kv; head++)
+      for (int t = first; t < MV_PAGE_TOKENS; t++)
+        memset((char *)cache->host + slot(c, run->ints[i], 0, head, t) * row, 0xFF, row);
+  }
+  if (cache->host != cache->dev)
+    run->ops->upload(run->device, cache->dev, cache->host, cache->n * mv_dtype_bytes(c->w));
+}
+
 static void attention_prepare(kernel_run *run) {
   const kernel_case *c = run->c;
   mv_attention_dims dims = dims_of(c);
   deal_pages(run);
+  grow_trees(run);
   kernel_input(run, Q, c->x, (size_t)c->n_row * (size_t)dims.ldq, 4);
   size_t cache_bytes = (size_t)total_pages(c) * mv_kv_page_bytes(c->n_kv, c->d_head, c->w);
   kernel_input(run, CACHE, c->w, cache_bytes / mv_dtype_bytes(c->w), 1);
+  poison_unused(run);
   kernel_output(run, c->y, (size_t)c->n_row, c->n_head * c->d_head, dims.ldo, 0);
 }
 
@@ -211,8 +252,21 @@ static const mv_seq_rows *seq_of(const kernel_run *run, size_t row) {
   return seq;
 }
 
-static void locate_paged(const kernel_run *run, size_t row, int head, int t, size_t at[2]) {
+/* Token of the n-th key that a row sees; *n_key: how many there are. */
+static int nth_visible(const kernel_run *run, size_t row, int n, int *n_key) {
+  const mv_seq_rows *seq = seq_of(run, row);
+  int i = (int)row - seq->row0, token = n;
+  *n_key = seq->pos0 + i + 1;
+  if (!seq->tree) return token;
+  *n_key = seq->pos0;
+  for (int j = 0; j <= i; j++)
+    if (seq->tree[i] >> j & 1 && (*n_key)++ == n) token = seq->pos0 + j;
+  return token;
+}
+
+static void locate_paged(const kernel_run *run, size_t row, int head, int n, size_t at[2]) {
   const kernel_case *c = run->c;
+  int n_key, t = nth_visible(run, row, n, &n_key);
   int page = seq_of(run, row)->pages[t / MV_PAGE_TOKENS], kv = head / (c->n_head / c->n_kv);
   for (int which = 0; which < 2; which++)
     at[which] = slot(c, page, which, kv, t) * (size_t)c->d_head;
@@ -220,8 +274,8 @@ static void locate_paged(const kernel_run *run, size_t row, int head, int t, siz
 
 static void attention_expect(const kernel_run *run, size_t row, int col, int n, double *want,
                              double *slack) {
-  const mv_seq_rows *seq = seq_of(run, row);
-  int n_key = seq->pos0 + ((int)row - seq->row0) + 1;
+  int n_key;
+  nth_visible(run, row, 0, &n_key);
   by_heads(run, row, col, n, n_key, locate_paged, &run->in[CACHE], &run->in[CACHE], want, slack);
 }
 
@@ -232,6 +286,66 @@ static mv_cost attention_cost(const kernel_run *run) {
 
 const kernel_op kernel_attention = {"attention", attention_prepare, attention_go, attention_expect,
                                     attention_cost};
+
+/* ---- kv_copy: the output is the cache of all layers, a row is one head of one slot ---- */
+
+#define COPY_PAGES 3 /* and one more in every layer, which stays as it is */
+
+static mv_kv_copy_dims copy_dims_of(const kernel_case *c) {
+  mv_kv_copy_dims dims = {c->n_layer, c->n_kv, c->d_head,
+                          (COPY_PAGES + 1) * mv_kv_page_bytes(c->n_kv, c->d_head, c->w), c->w};
+  return dims;
+}
+
+/* Destinations are distinct slots, sources any: slots that are both, and tokens copied twice. */
+static void copy_prepare(kernel_run *run) {
+  const kernel_case *c = run->c;
+  enum { N_SLOT = COPY_PAGES * MV_PAGE_TOKENS };
+  kernel_ints(run, 2 * N_SLOT);
+  if (run->device->error.code != MV_OK) return;
+  for (int i = 0; i < N_SLOT; i++) run->ints[2 * i + 1] = i;
+  for (int i = 0; i < N_SLOT; i++) {
+    int j = i + (int)(kernel_hash(run->seed, (uint64_t)i) % (uint64_t)(N_SLOT - i));
+    int32_t t = run->ints[2 * i + 1];
+    run->ints[2 * i + 1] = run->ints[2 * j + 1];
+    run->ints[2 * j + 1] = t;
+    run->ints[2 * i] = (int32_t)(kernel_hash(run->seed + 1, (uint64_t)i) % N_SLOT);
+  }
+  for (int i = 0; i + 1 < c->n_row; i += 3) run->ints[2 * i] = run->ints[2 * i + 3];
+  size_t rows = (size_t)(c->n_layer * (COPY_PAGES + 1) * 2 * c->n_kv * MV_PAGE_TOKENS);
+  kernel_output(run, c->w, rows, c->d_head, c->d_head, 1);
+}
+
+static void copy_go(kernel_run *run) {
+  mv_kv_copy_dims dims = copy_dims_of(run->c);
+  mv_kv_move moves[MV_KV_MOVES];
+  for (int i = 0; i < run->c->n_row; i++)
+    moves[i] = (mv_kv_move){run->ints[2 * i], run->ints[2 * i + 1]};
+  run->ops->kv_copy(run->device, &dims, moves, run->c->n_row, kernel_out(run));
+}
+
+static void copy_expect(const kernel_run *run, size_t row, int col, int n, double *want,
+                        double *slack) {
+  size_t plane = row / MV_PAGE_TOKENS, n_plane = 2 * (size_t)run->c->n_kv;
+  size_t page = plane / n_plane % (COPY_PAGES + 1), from = row;
+  for (int i = 0; i < run->c->n_row; i++) {
+    size_t src = (size_t)run->ints[2 * i], dst = (size_t)run->ints[2 * i + 1];
+    if (dst != page * MV_PAGE_TOKENS + row % MV_PAGE_TOKENS) continue;
+    size_t first = plane - page * n_plane + src / MV_PAGE_TOKENS * n_plane;
+    from = first * MV_PAGE_TOKENS + src % MV_PAGE_TOKENS;
+  }
+  for (int i = 0; i < n; i++) {
+    want[i] = kernel_initial(run, from, col + i);
+    slack[i] = NAN;
+  }
+}
+
+static mv_cost copy_cost(const kernel_run *run) {
+  mv_kv_copy_dims dims = copy_dims_of(run->c);
+  return mv_kv_copy_cost(&dims, run->c->n_row);
+}
+
+const kernel_op kernel_kv_copy = {"kv_copy", copy_prepare, copy_go, copy_expect, copy_cost};
 
 /* ---- window_attention ---- */
 

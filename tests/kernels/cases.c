@@ -11,10 +11,19 @@
 #define GUARD 64 /* elements before and after the output: keeps it 64-byte aligned */
 #define CANARY 0xA5
 
-const kernel_op *const kernel_all_ops[] = {
-    &kernel_linear,   &kernel_rmsnorm,   &kernel_rope_table,       &kernel_rope,
-    &kernel_kv_write, &kernel_attention, &kernel_window_attention, &kernel_swiglu,
-    &kernel_gelu,     &kernel_embed,     &kernel_gather_rows,      NULL};
+const kernel_op *const kernel_all_ops[] = {&kernel_linear,
+                                           &kernel_rmsnorm,
+                                           &kernel_rope_table,
+                                           &kernel_rope,
+                                           &kernel_kv_write,
+                                           &kernel_attention,
+                                           &kernel_kv_copy,
+                                           &kernel_window_attention,
+                                           &kernel_swiglu,
+                                           &kernel_gelu,
+                                           &kernel_embed,
+                                           &kernel_gather_rows,
+                                           NULL};
 
 const kernel_op *kernel_op_find(const char *name) {
   for (size_t i = 0; kernel_all_ops[i]; i++)
@@ -42,6 +51,8 @@ void kernel_case_print(const kernel_case *c, char *out, size_t size) {
   if (c->pad) add(out, size, " pad %d", c->pad, 0);
   if (c->bias) add(out, size, " bias", 0, 0);
   if (c->accumulate) add(out, size, " accumulate", 0, 0);
+  if (c->tree) add(out, size, " tree", 0, 0);
+  if (c->n_layer) add(out, size, " layers %d", c->n_layer, 0);
 }
 
 /* ---- arrays ---- */
@@ -192,6 +203,7 @@ void kernel_run_free(kernel_run *run) {
   mv_free(run->ints);
   if (run->dev_ints) run->ops->free(run->device, run->dev_ints);
   mv_free(run->seqs);
+  mv_free(run->trees);
   memset(run, 0, sizeof *run);
 }
 

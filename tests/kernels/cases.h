@@ -34,6 +34,8 @@ typedef struct kernel_case {
   int n_head, n_kv, d_head;   /* rope, attention                                          */
   const kernel_span *spans;   /* attention, kv_write: sequences; window_attention: segments */
   int n_span;
+  int tree;    /* attention: the rows of every span are drafts that branch (64 at most) */
+  int n_layer; /* kv_copy: of n_row moves */
 } kernel_case;
 
 /* A tensor of a run. Device memory of the CPU is host memory: `host` and `dev` are one then. */
@@ -56,6 +58,7 @@ typedef struct kernel_run {
   int32_t *ints;     /* owns: ids, indices, positions, pages, segments  */
   void *dev_ints;    /* owns: the same on the device                    */
   mv_seq_rows *seqs; /* owns: [n_span] of attention                     */
+  uint64_t *trees;   /* owns: [n_row] masks of attention, or NULL       */
   kernel_array out;  /* guard, n_out_row * ld elements, guard           */
   void *initial;     /* owns: `out` as it was before the first run      */
   size_t n_out_row;
@@ -73,8 +76,8 @@ typedef struct kernel_op {
 } kernel_op;
 
 extern const kernel_op kernel_linear, kernel_rmsnorm, kernel_rope_table, kernel_rope,
-    kernel_kv_write, kernel_attention, kernel_window_attention, kernel_swiglu, kernel_gelu,
-    kernel_embed, kernel_gather_rows;
+    kernel_kv_write, kernel_attention, kernel_kv_copy, kernel_window_attention, kernel_swiglu,
+    kernel_gelu, kernel_embed, kernel_gather_rows;
 
 /* All of them; NULL ends the list. */
 extern const kernel_op *const kernel_all_ops[];

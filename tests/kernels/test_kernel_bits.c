@@ -416,6 +416,7 @@ static const kernel_case every_op[] = {
      .d_head = 16,
      .spans = some_rows,
      .n_span = 1},
+    {.op = "kv_copy", .n_row = 3, .n_layer = 2, .n_kv = 1, .d_head = 16},
     {.op = "window_attention",
      .n_row = 40,
      .n_head = 2,

@@ -324,6 +324,41 @@ START_TEST(kv_write_touches_its_slots_only) {
 }
 END_TEST
 
+START_TEST(attention_sees_the_branch_of_a_draft_only) {
+  static const kernel_span drafts[] = {{130, 12}}, first[] = {{0, 64}},
+                           many[] = {{60, 9}, {0, 1}, {5, 64}};
+  static const struct {
+    const kernel_span *spans;
+    int n_span, n_row;
+  } batches[] = {{drafts, 1, 12}, {first, 1, 64}, {many, 3, 74}};
+  for (int i = 0; i < COUNT(batches); i++)
+    for (int f = 0; f < 2; f++) {
+      kernel_case c = {.op = "attention",
+                       .n_row = batches[i].n_row,
+                       .n_head = 6,
+                       .n_kv = 2,
+                       .d_head = 32,
+                       .spans = batches[i].spans,
+                       .n_span = batches[i].n_span,
+                       .tree = 1};
+      c.x = c.w = c.y = f ? BF16 : F32;
+      check_case(&c, (uint64_t)i + 1);
+    }
+}
+END_TEST
+
+START_TEST(kv_copy_reads_all_before_it_writes) {
+  static const kernel_case cases[] = {
+      {.op = "kv_copy", .n_row = 0, .n_layer = 1, .n_kv = 1, .d_head = 16},
+      {.op = "kv_copy", .n_row = 1, .n_layer = 1, .n_kv = 1, .d_head = 16},
+      {.op = "kv_copy", .n_row = 7, .n_layer = 3, .n_kv = 2, .d_head = 48, .w = BF16},
+      {.op = "kv_copy", .n_row = 64, .n_layer = 2, .n_kv = 4, .d_head = 128, .w = BF16},
+      {.op = "kv_copy", .n_row = 64, .n_layer = 2, .n_kv = 1, .d_head = 256},
+  };
+  check_cases(cases, COUNT(cases));
+}
+END_TEST
+
 START_TEST(window_attention_of_every_segment_length) {
   static const kernel_span windows[] = {{0, 64}, {0, 32}, {0, 16}, {0, 1}, {0, 100}, {0, 33}},
                            single[] = {{0, 1}}, even[] = {{0, 64}, {0, 64}, {0, 64}},
@@ -353,6 +388,8 @@ static Suite *suite(void) {
   tcase_add_test(t, attention_of_every_group_and_head_size);
   tcase_add_test(t, attention_keeps_sequences_apart);
   tcase_add_test(t, kv_write_touches_its_slots_only);
+  tcase_add_test(t, attention_sees_the_branch_of_a_draft_only);
+  tcase_add_test(t, kv_copy_reads_all_before_it_writes);
   tcase_add_test(t, window_attention_of_every_segment_length);
   suite_add_tcase(s, t);
   return s;
