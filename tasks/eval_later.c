@@ -8,14 +8,6 @@ int mv_eval_cmd_import(const mv_cli_args *args) {
   (void)args;
   return later();
 }
-int mv_eval_cmd_report(const mv_cli_args *args) {
-  (void)args;
-  return later();
-}
-int mv_eval_cmd_reward(const mv_cli_args *args) {
-  (void)args;
-  return later();
-}
 int mv_eval_cmd_batch(const mv_cli_args *args) {
   (void)args;
   return later();

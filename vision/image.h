@@ -64,6 +64,8 @@ mv_status mv_image_load(const char *path, mv_image *out, mv_error *err);
 
 /* Appends the image as PNG. */
 mv_status mv_image_encode_png(const mv_image *image, mv_buf *out, mv_error *err);
+/* The same as JPEG, quality 1 to 100. */
+mv_status mv_image_encode_jpeg(const mv_image *image, int quality, mv_buf *out, mv_error *err);
 /* Writes a PNG that appears by rename. */
 mv_status mv_image_save_png(const mv_image *image, const char *path, mv_error *err);
 
