@@ -1,10 +1,11 @@
 """Train the tiny checkpoint. Resumable: run it again and it goes on from the last save.
 
-python train.py --work DIR [--minutes 120] [--batch 8] [--seed 1]
+python train.py --work DIR [--minutes 120] [--batch 8] [--seed 1] [--phase NAME --clock M]
 
 DIR/shards is filled by `data.py` (a second process); DIR/last.pt holds weights, their moving average,
 optimizer and clock; DIR/loss.csv is the loss curve. The learning rate follows the training clock, not
-a step count, so that a time budget is always used to its end.
+a step count, so that a time budget is always used to its end. A phase of another name than the saved
+one starts with its clock at M minutes.
 """
 import argparse
 import csv
@@ -32,6 +33,8 @@ def options():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--full", type=float, default=0.3, help="share of targets kept past the landmarks")
+    p.add_argument("--phase", default="first")
+    p.add_argument("--clock", type=float, default=0, help="minutes on the clock when the phase starts")
     return p.parse_args()
 
 
@@ -50,7 +53,7 @@ class Run:
         self.adam = torch.optim.AdamW(rest, lr=PEAK_ADAM, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
         self.muon = Muon(named, PEAK_MUON)
         self.ema = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
-        self.elapsed, self.step = 0.0, 0
+        self.elapsed, self.spent, self.step = 0.0, 0.0, 0   # seconds: on the clock, in all
         if os.path.exists(self.path):
             s = torch.load(self.path, weights_only=False)
             self.net.load_state_dict(s["net"])
@@ -58,11 +61,14 @@ class Run:
             self.adam.load_state_dict(s["adam"])
             self.muon.load_state_dict(s["muon"])
             self.ema, self.elapsed, self.step = s["ema"], s["elapsed"], s["step"]
+            self.spent = s.get("spent", self.elapsed)
+            if s.get("phase", "first") != opt.phase:
+                self.elapsed = opt.clock * 60
 
     def save(self):
         torch.save({"net": self.net.state_dict(), "helper": self.helper.state_dict(), "adam": self.adam.state_dict(),
                     "muon": self.muon.state_dict(), "ema": self.ema,
-                    "elapsed": self.elapsed, "step": self.step}, self.path + ".part")
+                    "elapsed": self.elapsed, "spent": self.spent, "step": self.step, "phase": self.opt.phase}, self.path + ".part")
         os.rename(self.path + ".part", self.path)
 
     def help(self):
@@ -111,9 +117,9 @@ def main():
         loss, acc = run.update(batch)
         window.append([loss, *acc])
         now = time.time()
-        run.elapsed, t = run.elapsed + now - t, now
+        run.elapsed, run.spent, t = run.elapsed + now - t, run.spent + now - t, now
         if run.step % 100 == 0:
-            log.writerow([run.step, f"{run.elapsed / 60:.2f}",
+            log.writerow([run.step, f"{run.spent / 60:.2f}",
                           *(f"{v:.4f}" for v in np.nanmean(window, axis=0))])
             window = []
         if now - saved > 150:
