@@ -7,8 +7,10 @@
  *   n_row  1 (decode) ... thousands (prefill, vision); 0 does nothing
  *
  * Rounding  products and sums in f32, one rounding at the store; bf16 x and W are multiplied
- *           exactly. A row's bits do not depend on the other rows, except that up to
- *           MV_LINEAR_SKINNY_ROWS rows and more than that are two different summation orders.
+ *           exactly. There may be two summation orders, one for few rows and one for many; within
+ *           an order a row's bits do not depend on the other rows or their number. The caller
+ *           chooses one (tokens being generated: few; prompts: many) or leaves it to n_row: few
+ *           up to MV_LINEAR_SKINNY_ROWS.
  * Cost      W once, x and y once; 2*n_row*n_in*n_out flop: memory bound below ~64 rows.
  * Plan      CPU: few rows are dot products streaming W once; many rows are a packed panel product.
  */
@@ -39,11 +41,18 @@ typedef struct mv_linear {
   const float *bias; /* [n_out] or NULL */
 } mv_linear;
 
+typedef enum mv_linear_order {
+  MV_LINEAR_BY_ROWS = 0,
+  MV_LINEAR_FEW, /* any number of rows, in the order of few */
+  MV_LINEAR_MANY /* any number of rows, in the order of many */
+} mv_linear_order;
+
 typedef struct mv_linear_dims {
   int n_row;
   int ldx, ldy; /* elements */
   mv_dtype x_dtype, y_dtype;
   int accumulate; /* add to y instead of overwriting it */
+  mv_linear_order order;
 } mv_linear_dims;
 
 mv_cost mv_linear_cost(const mv_linear_dims *dims, const mv_linear *linear);

@@ -246,7 +246,8 @@ static mv_status step(run *r, const int32_t *ids, const int32_t *position, int n
   mv_engine *e = r->engine;
   mv_seq_rows seq = {0, n, pos0, e->pages, NULL};
   int32_t last = n - 1;
-  mv_batch batch = {n, ids, position, &seq, 1, r->image_rows, &last, want_logits};
+  mv_batch batch = {
+      n, ids, position, &seq, 1, r->image_rows, &last, want_logits, r->result->n_token > 0};
   mv_decoder_forward(r->model, &e->decoder, &batch, e->cache, cache_stride(e), e->logits, &r->tap);
   if (want_logits)
     r->model->ops->download(&r->model->device, e->host_logits, e->logits,

@@ -73,6 +73,7 @@ typedef struct pass {
   const mv_stack *stack;
   mv_activations *act;
   int n_row;
+  int n_new; /* the first rows are being generated, the others prompts; -1: an image's rows */
   const mv_tap *tap;
 } pass;
 
@@ -82,16 +83,28 @@ static void tap_stage(const pass *p, const char *name, int layer, const void *ro
     p->tap->on_stage(p->tap->user, name, layer, rows, dtype, n_row, d);
 }
 
-/* Stored activations into f32 sums, or added to them. */
-static void linear(const pass *p, const mv_linear *w, int n_row, const void *x, float *y,
+/* Stored activations into f32 sums, or added to them, for rows row0 and on, whose first x and y
+ * point to. Prompts and generated tokens keep to one order of sums each, whatever shares the step.
+ */
+static void linear(const pass *p, const mv_linear *w, int row0, int n_row, const void *x, float *y,
                    int accumulate) {
-  mv_linear_dims dims = {n_row, w->n_in, w->n_out, p->model->dtype, MV_DTYPE_F32, accumulate};
-  p->model->ops->linear(&p->model->device, &dims, w, x, y);
+  int n_new = p->n_new - row0 < n_row ? p->n_new - row0 : n_row;
+  if (n_new < 0) n_new = 0;
+  mv_linear_dims dims = {n_new,        w->n_in,    w->n_out,     p->model->dtype,
+                         MV_DTYPE_F32, accumulate, MV_LINEAR_FEW};
+  if (n_new) p->model->ops->linear(&p->model->device, &dims, w, x, y);
+  dims.n_row = n_row - n_new;
+  dims.order = p->n_new < 0 ? MV_LINEAR_BY_ROWS : MV_LINEAR_MANY;
+  size_t x_bytes = (size_t)n_new * (size_t)w->n_in * mv_dtype_bytes(p->model->dtype);
+  if (dims.n_row)
+    p->model->ops->linear(&p->model->device, &dims, w, (const char *)x + x_bytes,
+                          y + (size_t)n_new * (size_t)w->n_out);
 }
 
 /* The same for f32 activations: the two ends of the vision tower. */
 static void linear_wide(const pass *p, const mv_linear *w, int n_row, const float *x, float *y) {
-  mv_linear_dims dims = {n_row, w->n_in, w->n_out, MV_DTYPE_F32, MV_DTYPE_F32, 0};
+  mv_linear_dims dims = {n_row,        w->n_in, w->n_out,         MV_DTYPE_F32,
+                         MV_DTYPE_F32, 0,       MV_LINEAR_BY_ROWS};
   p->model->ops->linear(&p->model->device, &dims, w, x, y);
 }
 
@@ -113,7 +126,7 @@ static void rope_tables(const pass *p, const int32_t *host_position) {
 static void project_qkv(const pass *p, const mv_layer *layer) {
   const mv_stack *s = p->stack;
   rmsnorm(p, p->n_row, p->act->x, layer->norm1, p->act->h);
-  linear(p, &layer->qkv, p->n_row, p->act->h, p->act->qkv, 0);
+  linear(p, &layer->qkv, 0, p->n_row, p->act->h, p->act->qkv, 0);
   mv_rope_dims dims = {p->n_row, s->n_head + s->n_kv, s->d_head, qkv_width(s), MV_DTYPE_F32};
   p->model->ops->rope(&p->model->device, &dims, p->act->rope, p->act->qkv); /* q and k adjoin */
 }
@@ -149,15 +162,16 @@ static void mlp(const pass *p, const mv_layer *layer) {
   for (int row = 0; row < p->n_row; row += MV_MLP_ROWS) {
     int n = mlp_rows(p->n_row - row);
     mv_activation_dims dims = {n, s->d_ff, MV_DTYPE_F32, p->model->dtype};
-    linear(p, &layer->gate_up, n, (char *)p->act->h + (size_t)row * h_bytes, p->act->gate_up, 0);
+    linear(p, &layer->gate_up, row, n, (char *)p->act->h + (size_t)row * h_bytes, p->act->gate_up,
+           0);
     p->model->ops->swiglu(&p->model->device, &dims, p->act->gate_up, p->act->ff);
-    linear(p, &layer->down, n, p->act->ff, p->act->x + (size_t)row * (size_t)s->d_model, 1);
+    linear(p, &layer->down, row, n, p->act->ff, p->act->x + (size_t)row * (size_t)s->d_model, 1);
   }
 }
 
 static void finish_layer(const pass *p, int i, const char *name) {
   const mv_layer *layer = &p->stack->layers[i];
-  linear(p, &layer->o, p->n_row, p->act->att, p->act->x, 1);
+  linear(p, &layer->o, 0, p->n_row, p->act->att, p->act->x, 1);
   mlp(p, layer);
   tap_stage(p, name, i, p->act->x, MV_DTYPE_F32, p->n_row, p->stack->d_model);
   if (p->tap && p->tap->on_layer) p->tap->on_layer(p->tap->user, i + 1, p->stack->n_layer);
@@ -200,7 +214,7 @@ static void merge(const pass *p, const mv_window_plan *plan, float *out) {
   /* qkv is free now and wide enough for [n_group, 4 d]: it has 3 d columns and 4 times the rows. */
   float *hidden = p->act->qkv;
   rmsnorm(p, p->n_row, p->act->x, m->merger_norm, p->act->h);
-  linear(p, &m->merger_fc1, n, p->act->h, hidden, 0);
+  linear(p, &m->merger_fc1, 0, n, p->act->h, hidden, 0);
   mv_activation_dims gelu = {n, m->merger_fc1.n_out, MV_DTYPE_F32, MV_DTYPE_F32};
   m->ops->gelu(&m->device, &gelu, hidden);
   float *merged = m->ops->alloc(&m->device, (size_t)n * (size_t)d * sizeof *merged);
@@ -215,7 +229,7 @@ static void merge(const pass *p, const mv_window_plan *plan, float *out) {
 void mv_vision_forward(mv_model *model, mv_activations *act, const mv_window_plan *plan,
                        const float *patches, float *out, const mv_tap *tap) {
   assert(plan->n_patch <= act->max_rows);
-  pass p = {model, &model->vision, act, plan->n_patch, tap};
+  pass p = {model, &model->vision, act, plan->n_patch, -1, tap};
   embed_patches(&p, plan, patches);
   tap_stage(&p, "vision.patch_embed", -1, act->x, MV_DTYPE_F32, p.n_row, model->vision.d_model);
   mv_attention_dims dims = attention_dims(&p);
@@ -238,7 +252,7 @@ static void head(const pass *p, const mv_batch *batch, float *logits) {
   mv_model *m = p->model;
   int n = batch->n_want, d = m->decoder.d_model;
   mv_gather_dims gather = {n, d, m->dtype, m->dtype};
-  mv_linear_dims dims = {n, d, m->head.n_out, m->dtype, MV_DTYPE_F32, 0};
+  mv_linear_dims dims = {n, d, m->head.n_out, m->dtype, MV_DTYPE_F32, 0, MV_LINEAR_FEW};
   rmsnorm(p, p->n_row, p->act->x, m->final_norm, p->act->h);
   m->ops->upload(&m->device, p->act->index, batch->want, (size_t)n * sizeof *batch->want);
   m->ops->gather_rows(&m->device, &gather, p->act->index, p->act->h, p->act->att);
@@ -249,7 +263,7 @@ static void head(const pass *p, const mv_batch *batch, float *logits) {
 void mv_decoder_forward(mv_model *model, mv_activations *act, const mv_batch *batch, void *cache,
                         size_t cache_stride, float *logits, const mv_tap *tap) {
   assert(batch->n_row <= act->max_rows && batch->n_want <= batch->n_row);
-  pass p = {model, &model->decoder, act, batch->n_row, tap};
+  pass p = {model, &model->decoder, act, batch->n_row, batch->n_new, tap};
   mv_gather_dims embed = {batch->n_row, model->decoder.d_model, model->embed_dtype, MV_DTYPE_F32};
   model->ops->upload(&model->device, act->index, batch->ids,
                      (size_t)batch->n_row * sizeof *batch->ids);

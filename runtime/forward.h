@@ -64,6 +64,8 @@ typedef struct mv_batch {
   const float *image_rows; /* device, [*, d_model]; NULL when no id is negative */
   const int32_t *want;     /* [n_want] rows whose logits are wanted             */
   int n_want;
+  int n_new; /* the first n_new rows are tokens being generated, the others prompts: each kind keeps
+                its own order of sums, so that a row's bits do not depend on what else is there */
 } mv_batch;
 
 /* Runs the decoder over a batch, appending keys and values to the sequences' pages. `cache` holds

@@ -23,7 +23,7 @@ static mv_linear weights(const kernel_run *run) {
 
 static mv_linear_dims dims_of(const kernel_case *c) {
   mv_linear_dims dims = {c->n_row, c->n_in + c->pad, n_out_of(c) + c->pad, c->x,
-                         c->y,     c->accumulate};
+                         c->y,     c->accumulate,    MV_LINEAR_BY_ROWS};
   return dims;
 }
 

@@ -40,7 +40,7 @@ static void check_some_rows(const kernel_run *run, int row, int n) {
   const kernel_case *c = run->c;
   size_t row_bytes = (size_t)run->n_col * mv_dtype_bytes(c->y);
   char *y = calloc((size_t)n, row_bytes), what[160];
-  mv_linear_dims dims = {n, c->n_in, run->n_col, c->x, c->y, 0};
+  mv_linear_dims dims = {n, c->n_in, run->n_col, c->x, c->y, 0, MV_LINEAR_BY_ROWS};
   mv_linear linear = {.n_in = c->n_in, .n_out = run->n_col, .n_part = 1, .dtype = c->w};
   linear.part[0].w = run->in[2].dev;
   linear.part[0].n_row = run->n_col;

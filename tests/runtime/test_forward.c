@@ -59,7 +59,7 @@ static void forward(setup *s, rows *r, const mv_tap *tap) {
       for (int axis = 0; axis < 3; axis++)
         r->position[axis * r->n + r->seqs[q].row0 + i] = r->seqs[q].pos0 + i;
   for (int i = 0; i < r->n; i++) r->want[i] = i;
-  mv_batch batch = {r->n, r->ids, r->position, r->seqs, r->n_seq, NULL, r->want, r->n};
+  mv_batch batch = {r->n, r->ids, r->position, r->seqs, r->n_seq, NULL, r->want, r->n, 0};
   mv_decoder_forward(s->model, &s->act, &batch, s->cache, s->stride, s->logits, tap);
   ck_assert_int_eq(mv_device_status(&s->model->device, &err), MV_OK);
 }
@@ -81,9 +81,8 @@ static void assert_rows(const setup *s, const float *want, int row, int n, const
         "%s: logits of token %d differ", what, row + i);
 }
 
-/* All products of more than MV_LINEAR_SKINNY_ROWS rows sum in one order: bits are equal. */
 START_TEST(chunks_of_a_prompt_give_the_bits_of_the_whole) {
-  static const int chunks[] = {33, 100, 64, 103};
+  static const int chunks[] = {3, 100, 94, 103};
   for (int p = MV_PRECISION_BF16; p <= MV_PRECISION_FP32; p++) {
     setup s = set_up((mv_precision)p);
     rows whole = {.n = 0};
@@ -125,7 +124,6 @@ START_TEST(a_batch_of_sequences_gives_the_bits_of_each_alone) {
 }
 END_TEST
 
-/* One row or a few: another order of sums than many, and the same among themselves. */
 START_TEST(decoding_in_a_batch_gives_the_bits_of_decoding_alone) {
   setup s = set_up(MV_PRECISION_FP32);
   rows prompts = {.n = 0}, one = {.n = 0}, two = {.n = 0};
@@ -141,6 +139,51 @@ START_TEST(decoding_in_a_batch_gives_the_bits_of_decoding_alone) {
   assert_rows(&s, want, 0, 1, "beside another");
   free(want);
   tear_down(&s);
+}
+END_TEST
+
+/* Runs the batch with its first n_new rows as tokens being generated. */
+static void forward_new(setup *s, rows *r, int n_new) {
+  for (int q = 0; q < r->n_seq; q++)
+    for (int i = 0; i < r->seqs[q].n_row; i++)
+      for (int axis = 0; axis < 3; axis++)
+        r->position[axis * r->n + r->seqs[q].row0 + i] = r->seqs[q].pos0 + i;
+  for (int i = 0; i < r->n; i++) r->want[i] = i;
+  mv_batch batch = {r->n, r->ids, r->position, r->seqs, r->n_seq, NULL, r->want, r->n, n_new};
+  mv_decoder_forward(s->model, &s->act, &batch, s->cache, s->stride, s->logits, NULL);
+  ck_assert_int_eq(mv_device_status(&s->model->device, &err), MV_OK);
+}
+
+/* However many rows of either kind share a step: 1 to 70 drafts, a prompt's last 3 rows or 90. */
+START_TEST(either_kind_of_row_gives_its_bits_whatever_shares_the_step) {
+  static const int n_draft[] = {1, 5, 33, 70}, n_chunk[] = {3, 90, 40, 1};
+  for (int p = MV_PRECISION_BF16; p <= MV_PRECISION_FP32; p++) {
+    setup s = set_up((mv_precision)p);
+    rows first = {.n = 0}, drafts = {.n = 0}, prompt = {.n = 0};
+    add_rows(&first, 0, 0, 100, pages_a);
+    forward_new(&s, &first, 0);
+    add_rows(&drafts, 0, 100, 70, pages_a);
+    forward_new(&s, &drafts, 70);
+    float *want = copy_of(&s, 70);
+    add_rows(&prompt, 1, 0, 90, pages_b);
+    forward_new(&s, &prompt, 0);
+    float *want_prompt = copy_of(&s, 90);
+    for (int i = 0; i < 4; i++) {
+      rows both = {.n = 0};
+      add_rows(&both, 0, 100, n_draft[i], pages_a);
+      add_rows(&both, 1, 90 - n_chunk[i], n_chunk[i], pages_b);
+      forward_new(&s, &both, n_draft[i]);
+      assert_rows(&s, want, 0, n_draft[i], "drafts beside a prompt");
+      size_t row = (size_t)s.n_vocab;
+      ck_assert_int_eq(
+          memcmp(want_prompt + (size_t)(90 - n_chunk[i]) * row, s.logits + (size_t)n_draft[i] * row,
+                 (size_t)n_chunk[i] * row * sizeof *want),
+          0);
+    }
+    free(want);
+    free(want_prompt);
+    tear_down(&s);
+  }
 }
 END_TEST
 
@@ -186,7 +229,7 @@ START_TEST(no_wanted_row_computes_no_logits) {
   rows r = {.n = 0};
   add_rows(&r, 0, 0, 40, pages_a);
   for (int i = 0; i < 40; i++) r.position[i] = r.position[40 + i] = r.position[80 + i] = i;
-  mv_batch batch = {40, r.ids, r.position, r.seqs, 1, NULL, r.want, 0};
+  mv_batch batch = {40, r.ids, r.position, r.seqs, 1, NULL, r.want, 0, 0};
   s.logits[0] = 123;
   mv_decoder_forward(s.model, &s.act, &batch, s.cache, s.stride, s.logits, NULL);
   ck_assert_float_eq(s.logits[0], 123);
@@ -226,6 +269,7 @@ static Suite *suite(void) {
   tcase_add_test(t, chunks_of_a_prompt_give_the_bits_of_the_whole);
   tcase_add_test(t, a_batch_of_sequences_gives_the_bits_of_each_alone);
   tcase_add_test(t, decoding_in_a_batch_gives_the_bits_of_decoding_alone);
+  tcase_add_test(t, either_kind_of_row_gives_its_bits_whatever_shares_the_step);
   tcase_add_test(t, every_stage_of_the_decoder_is_shown_in_order);
   tcase_add_test(t, no_wanted_row_computes_no_logits);
   tcase_add_test(t, the_plan_is_what_is_taken);
