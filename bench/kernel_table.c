@@ -31,6 +31,9 @@ static const kernel_span windows[] = {{0, 64}, {0, 64}, {0, 64}, {0, 64}, {0, 32
                                       {0, 32}, {0, 64}, {0, 64}, {0, 64}, {0, 64}, {0, 32}, {0, 32},
                                       {0, 32}, {0, 32}, {0, 32}, {0, 16}};
 
+static const mv_sample_row greedy[] = {{0, 1, 0, 1, 0, NULL, 0}};
+static const mv_sample_row warm[] = {{0.8f, 0.95f, 50, 1, 0.4, NULL, 0}};
+
 #define LINEAR(PHASE, WHAT, ROWS, IN, FORMAT, ...)                                           \
   {                                                                                          \
     PHASE, WHAT, { .op = "linear", .n_row = ROWS, .n_in = IN, FORMAT, .n_out = __VA_ARGS__ } \
@@ -71,6 +74,8 @@ const bench_case bench_kernel_table[] = {
       .tree = 1}},
     {"decode", "tree", {.op = "kv_copy", .n_row = 16, .n_layer = 28, HEADS, .w = BF16}},
     {"decode", "", {.op = "swiglu", .n_row = 1, .d = FF, .y = BF16}},
+    {"decode", "greedy", {.op = "sample", .n_row = 1, .d = VOCAB, .how = greedy, .n_how = 1}},
+    {"decode", "top-k top-p", {.op = "sample", .n_row = 1, .d = VOCAB, .how = warm, .n_how = 1}},
 
     LINEAR("prefill", "qkv", PROMPT, D, WIDE, {D, KV, KV}, .bias = 1),
     LINEAR("prefill", "o", PROMPT, D, WIDE, {D}, .accumulate = 1),

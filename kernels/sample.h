@@ -11,9 +11,10 @@
  * with log-probability NaN.
  *
  * Weights are whole numbers, floor(exp((x - max) / temperature) * 2^32), so that their sums do not
- * depend on the order of additions. top-k keeps the k largest logits; top-p the fewest of those,
- * largest first, whose weights reach top_p of the sum; the draw takes the first id, in order of
- * ids, whose cumulative weight exceeds uniform times the sum of what is kept.
+ * depend on the order of additions; what equals the max weighs 2^32, infinite or not. top-k keeps
+ * the k largest logits; top-p the fewest of those, largest first, whose weights reach top_p of the
+ * sum; the draw takes the first id, in order of ids, whose cumulative weight exceeds uniform times
+ * the sum of what is kept.
  *
  * Rounding  log-probabilities: x - max - log(sum exp(x - max)), sum in f32 or better.
  * Cost      logits once (greedy) or a few times (top-k, top-p): memory bound.

@@ -77,6 +77,7 @@ static void penalise(const mv_sample_row *row, float *scores) {
 }
 
 static uint64_t weight(const mv_sample_row *row, float score, float max) {
+  if (score == max) return (uint64_t)UNIT; /* also where both are infinite */
   return (uint64_t)((double)expf((score - max) / row->temperature) * UNIT);
 }
 
@@ -100,10 +101,10 @@ static int32_t draw(const mv_sample_row *row, candidate *kept, int n, uint64_t s
   float max = kept[0].score;
   uint64_t target = (uint64_t)(row->uniform * (double)sum), at = 0;
   int32_t last = kept[0].id;
-  for (int i = 0; i < n_vocab; i++) scores[i] = -INFINITY;
+  for (int i = 0; i < n_vocab; i++) scores[i] = NAN; /* not kept */
   for (int i = 0; i < n; i++) scores[kept[i].id] = kept[i].score;
   for (int32_t id = 0; id < n_vocab; id++) {
-    if (scores[id] == -INFINITY) continue;
+    if (isnan(scores[id])) continue;
     last = id;
     at += weight(row, scores[id], max);
     if (at > target) return id;

@@ -36,6 +36,11 @@ typedef struct kernel_case {
   int n_span;
   int tree;    /* attention: the rows of every span are drafts that branch (64 at most) */
   int n_layer; /* kv_copy: of n_row moves */
+  int n_best;  /* sample; d is its vocabulary */
+  const mv_sample_row *how; /* sample: row r as how[r % n_how]; uniform below 0: of the seed */
+  int n_how;
+  float step; /* sample: logits are multiples of it; 0: all different */
+  int holes;  /* sample: a third of the logits are 1 -inf, 2 NaN, 3 +inf */
 } kernel_case;
 
 /* A tensor of a run. Device memory of the CPU is host memory: `host` and `dev` are one then. */
@@ -55,14 +60,16 @@ typedef struct kernel_run {
   const mv_ops *ops;
   uint64_t seed;
   kernel_array in[KERNEL_INPUTS];
-  int32_t *ints;     /* owns: ids, indices, positions, pages, segments  */
-  void *dev_ints;    /* owns: the same on the device                    */
-  mv_seq_rows *seqs; /* owns: [n_span] of attention                     */
-  uint64_t *trees;   /* owns: [n_row] masks of attention, or NULL       */
-  kernel_array out;  /* guard, n_out_row * ld elements, guard           */
-  void *initial;     /* owns: `out` as it was before the first run      */
+  int32_t *ints;       /* owns: ids, indices, positions, pages, segments  */
+  void *dev_ints;      /* owns: the same on the device                    */
+  mv_seq_rows *seqs;   /* owns: [n_span] of attention                     */
+  uint64_t *trees;     /* owns: [n_row] masks of attention, or NULL       */
+  mv_sample_row *rows; /* owns: [n_row] of sample                       */
+  kernel_array out;    /* guard, n_out_row * ld elements, guard           */
+  void *initial;       /* owns: `out` as it was before the first run      */
   size_t n_out_row;
   int n_col, ld; /* of out */
+  int n_int_col; /* of those, the first hold int32, compared exactly */
 } kernel_run;
 
 typedef struct kernel_op {
@@ -77,7 +84,7 @@ typedef struct kernel_op {
 
 extern const kernel_op kernel_linear, kernel_rmsnorm, kernel_rope_table, kernel_rope,
     kernel_kv_write, kernel_attention, kernel_kv_copy, kernel_window_attention, kernel_swiglu,
-    kernel_gelu, kernel_embed, kernel_gather_rows;
+    kernel_gelu, kernel_embed, kernel_gather_rows, kernel_sample;
 
 /* All of them; NULL ends the list. */
 extern const kernel_op *const kernel_all_ops[];

@@ -370,6 +370,49 @@ START_TEST(window_attention_of_every_segment_length) {
 }
 END_TEST
 
+/* ---- sample ---- */
+
+static const int32_t some[] = {0, 3, 4, 6};
+
+/* One row of each kind; the draws come from the case's seed. */
+static const mv_sample_row choices[] = {
+    {0, 1, 0, 1, 0, NULL, 0},          {0, 1, 0, 1.3f, 0, some, 4},
+    {1, 1, 0, 1, -1, NULL, 0},         {0.2f, 1, 0, 1, -1, NULL, 0},
+    {1, 1, 1, 1, -1, NULL, 0},         {1, 1, 5, 1, -1, NULL, 0},
+    {1, 0.9f, 0, 1, -1, NULL, 0},      {0.7f, 0.5f, 0, 1, -1, NULL, 0},
+    {2, 0.8f, 6, 1, -1, NULL, 0},      {1, 1e-6f, 0, 1, -1, NULL, 0},
+    {0.9f, 0.95f, 50, 2, -1, some, 4}, {1e-30f, 0.9f, 0, 1, -1, NULL, 0},
+    {3, 1, 0, 0.5f, 0, some, 2},
+};
+
+#define SAMPLE(...) .op = "sample", .how = choices, .n_how = COUNT(choices), __VA_ARGS__
+
+START_TEST(sample_chooses_by_definition) {
+  static const kernel_case cases[] = {
+      {SAMPLE(.n_row = 13, .d = 7)},
+      {SAMPLE(.n_row = 13, .d = 7, .n_best = 7, .spread = 4)},
+      {SAMPLE(.n_row = 26, .d = 100, .n_best = 3, .spread = 6)},
+      {SAMPLE(.n_row = 39, .d = 1021, .n_best = 20, .spread = 10)},
+      {SAMPLE(.n_row = 13, .d = 4099, .spread = 20)},
+      {SAMPLE(.n_row = 13, .d = 2048, .n_best = 1, .spread = 1e30f)},
+      {SAMPLE(.n_row = 0, .d = 9, .n_best = 2)},
+  };
+  check_cases(cases, COUNT(cases));
+}
+END_TEST
+
+START_TEST(sample_orders_equal_and_missing_logits) {
+  static const kernel_case cases[] = {
+      {SAMPLE(.n_row = 26, .d = 300, .n_best = 30, .spread = 4, .step = 1)},
+      {SAMPLE(.n_row = 26, .d = 1500, .n_best = 9, .spread = 1, .step = 4)}, /* all equal */
+      {SAMPLE(.n_row = 26, .d = 300, .n_best = 300, .spread = 4, .step = 0.5f, .holes = 1)},
+      {SAMPLE(.n_row = 26, .d = 301, .n_best = 301, .spread = 4, .holes = 2)},
+      {SAMPLE(.n_row = 26, .d = 300, .n_best = 120, .spread = 4, .step = 1, .holes = 3)},
+  };
+  check_cases(cases, COUNT(cases));
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("kernels");
   TCase *t = tcase_create("operations");
@@ -391,6 +434,8 @@ static Suite *suite(void) {
   tcase_add_test(t, attention_sees_the_branch_of_a_draft_only);
   tcase_add_test(t, kv_copy_reads_all_before_it_writes);
   tcase_add_test(t, window_attention_of_every_segment_length);
+  tcase_add_test(t, sample_chooses_by_definition);
+  tcase_add_test(t, sample_orders_equal_and_missing_logits);
   suite_add_tcase(s, t);
   return s;
 }
