@@ -10,11 +10,12 @@
  *
  * Steps (kernels/ops.h) are recorded in two passes. The first only describes: MV_LAUNCH, uploads
  * and stages add what they would do to a fingerprint and copy their bytes to the step's pinned
- * memory. When a graph with that fingerprint exists, mv_step_end replays it: its copies read the
- * same pinned memory, so new ids, positions and page tables need no change of the graph. Else the
- * second pass captures. Hence: grids must not change with every token. What depends on lengths is
- * read from staged memory, and grids are rounded up (to powers of two) with blocks that have
- * nothing to do leaving at once.
+ * memory. When a graph with that fingerprint exists, step_end replays it: its copies read the same
+ * pinned memory, so new ids, positions and page tables need no change of the graph. Else there is a
+ * second pass: captured when the fingerprint was seen before, launched directly when it is new (so
+ * nothing is captured that has never run). Hence: grids must not change with every token. What
+ * depends on lengths is read from staged memory, and grids are rounded up (to powers of two) with
+ * blocks that have nothing to do leaving at once.
  */
 #ifndef MV_KERNELS_CUDA_H
 #define MV_KERNELS_CUDA_H
@@ -33,14 +34,16 @@ typedef struct mv_cuda mv_cuda;
 struct mv_cuda_lt; /* cuBLASLt handle, workspace and algorithm table: kernels/linear_lt.c */
 
 struct mv_cuda {
+  char name[16]; /* "cuda:0" */
   int ordinal;
   int arch; /* compute capability, 10 * major + minor */
   int n_sm;
   size_t l2_bytes, shared_bytes; /* shared memory a block may ask for */
   cudaStream_t stream;
-  struct mv_cuda_lt *lt;         /* owns; NULL until the first product that needs it */
-  struct mv_cuda_memory *memory; /* owns: scratch, staging                          */
-  struct mv_cuda_steps *steps;   /* owns: recorded graphs                            */
+  struct mv_cuda_lt *lt;                 /* owns; NULL until the first product that needs it */
+  void (*lt_close)(struct mv_cuda_lt *); /* set with lt                              */
+  struct mv_cuda_memory *memory;         /* owns: scratch, pinned slots, placed weights      */
+  struct mv_cuda_steps *steps;           /* owns: staging, recorded graphs                   */
 };
 
 static inline mv_cuda *mv_cuda_of(mv_device *device) { return (mv_cuda *)device->impl; }
@@ -59,10 +62,24 @@ int mv_cuda_may_launch(mv_device *device, const void *what, size_t n_bytes);
  * copied again. */
 const void *mv_cuda_stage(mv_device *device, const void *host, size_t n_bytes);
 
-/* Device memory for the operation that asks, 256-byte aligned, contents undefined (at first use:
- * zero in the first `zeroed` bytes, which every launch must leave zero); valid until the next
- * call. Grows outside steps only. */
+/* Device memory for the operation that asks, 256-byte aligned, n_bytes in all: the first `zeroed`
+ * (a multiple of 256) are zero, and every operation leaves them zero; the others are undefined.
+ * Valid until the next call. NULL with a sticky error when memory is out. */
 void *mv_cuda_scratch(mv_device *device, size_t n_bytes, size_t zeroed);
+
+/* ---- the device: cuda_device.c, cuda_steps.c ---- */
+
+void *mv_cuda_alloc(mv_device *device, size_t n_bytes);
+void mv_cuda_free(mv_device *device, void *ptr);
+const void *mv_cuda_place(mv_device *device, const void *host, size_t n_bytes);
+void mv_cuda_upload(mv_device *device, void *dst, const void *src, size_t n_bytes);
+void mv_cuda_download(mv_device *device, void *dst, const void *src, size_t n_bytes);
+void mv_cuda_step_begin(mv_device *device);
+int mv_cuda_step_end(mv_device *device);
+
+void mv_cuda_copy_in(mv_device *device, void *dst, const void *src, size_t n_bytes); /* at once */
+void mv_cuda_open_steps(mv_device *device);
+void mv_cuda_close_steps(mv_device *device);
 
 /* ---- the operations ---- */
 

@@ -88,6 +88,12 @@ extern const mv_ops mv_ops_cpu;
 mv_status mv_device_open_cpu(mv_device *device, int n_thread, const char *simd, mv_error *err);
 void mv_device_close_cpu(mv_device *device);
 
+/* The second column and its device, in builds with CUDA. MV_ERR_UNSUPPORTED: no driver, no device,
+ * or one too old; MV_ERR_USAGE: no device of that number. */
+extern const mv_ops mv_ops_cuda;
+mv_status mv_device_open_cuda(mv_device *device, int ordinal, mv_error *err);
+void mv_device_close_cuda(mv_device *device);
+
 #ifdef __cplusplus
 }
 #endif

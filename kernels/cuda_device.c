@@ -1,0 +1,289 @@
+/* The CUDA device: opening it, its memory, copies through pinned memory. Steps are cuda_steps.c. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/cuda.h"
+#include "runtime/memory.h"
+
+/* Host memory is read by the copy engine from one of two pinned slots, so that filling one overlaps
+ * the copy out of the other. 8 MiB is enough to hide the latency of a copy over PCIe. */
+#define SLOT_BYTES ((size_t)8 << 20)
+#define ZERO_BYTES ((size_t)64 << 10) /* of scratch that stays zero, at first */
+#define SCRATCH_BYTES ((size_t)1 << 20)
+#define MIN_ARCH 80 /* bf16 tensor cores, cp.async */
+
+typedef struct pinned_slot {
+  char *host; /* owns, pinned */
+  size_t used;
+  cudaEvent_t read; /* all copies out of it are done */
+} pinned_slot;
+
+struct mv_cuda_memory {
+  pinned_slot slot[2];
+  int current;
+  char *scratch; /* owns: zero_bytes that stay zero, then scratch_bytes */
+  size_t zero_bytes, scratch_bytes;
+  void **placed; /* owns, and each of its blocks: weights */
+  size_t n_placed, max_placed;
+};
+
+int mv_cuda_check(mv_device *device, cudaError_t error, const char *what) {
+  if (error != cudaSuccess) {
+    cudaGetLastError(); /* what is told here need not be told again */
+    if (device->error.code == MV_OK)
+      mv_fail(&device->error, error == cudaErrorMemoryAllocation ? MV_ERR_MEMORY : MV_ERR_DEVICE,
+              "%s: %s: %s", device->name, what, cudaGetErrorString(error));
+  }
+  return device->error.code == MV_OK;
+}
+
+/* ---- device memory ---- */
+
+/* The calling thread may never have chosen a device, or another one. */
+static int use(mv_device *device) {
+  return device->error.code == MV_OK &&
+         mv_cuda_check(device, cudaSetDevice(mv_cuda_of(device)->ordinal), "choosing the device");
+}
+
+static void *allocate(mv_device *device, size_t n_bytes, const char *what) {
+  void *ptr = NULL;
+  if (!use(device)) return NULL;
+  cudaError_t error = cudaMalloc(&ptr, n_bytes ? n_bytes : 1);
+  if (error == cudaErrorMemoryAllocation) {
+    size_t n_free = 0, n_total = 0;
+    cudaGetLastError();
+    if (cudaMemGetInfo(&n_free, &n_total) != cudaSuccess) cudaGetLastError();
+    mv_fail(&device->error, MV_ERR_MEMORY,
+            "%s: no memory for %zu bytes of %s (%zu of %zu MiB are free)", device->name, n_bytes,
+            what, n_free >> 20, n_total >> 20);
+    return NULL;
+  }
+  return mv_cuda_check(device, error, what) ? ptr : NULL;
+}
+
+void *mv_cuda_alloc(mv_device *device, size_t n_bytes) {
+  return allocate(device, n_bytes, "buffers");
+}
+
+void mv_cuda_free(mv_device *device, void *ptr) {
+  (void)device;
+  if (ptr && cudaFree(ptr) != cudaSuccess) cudaGetLastError();
+}
+
+void *mv_cuda_scratch(mv_device *device, size_t n_bytes, size_t zeroed) {
+  mv_cuda *cuda = mv_cuda_of(device);
+  struct mv_cuda_memory *m = cuda->memory;
+  assert(zeroed % 256 == 0 && zeroed <= n_bytes);
+  if (device->error.code != MV_OK) return NULL;
+  size_t rest = n_bytes - zeroed;
+  if (!m->scratch || zeroed > m->zero_bytes || rest > m->scratch_bytes) {
+    size_t zero_bytes = m->scratch ? m->zero_bytes : ZERO_BYTES;
+    size_t scratch_bytes = m->scratch ? m->scratch_bytes : SCRATCH_BYTES;
+    while (zero_bytes < zeroed) zero_bytes *= 2;
+    while (scratch_bytes < rest) scratch_bytes *= 2;
+    mv_cuda_free(device, m->scratch); /* waits for the operations that use it */
+    m->scratch = allocate(device, zero_bytes + scratch_bytes, "scratch");
+    m->zero_bytes = zero_bytes;
+    m->scratch_bytes = scratch_bytes;
+    if (!m->scratch) return NULL;
+    if (!mv_cuda_check(device, cudaMemsetAsync(m->scratch, 0, zero_bytes, cuda->stream),
+                       "scratch")) {
+      mv_cuda_free(device, m->scratch);
+      m->scratch = NULL;
+      return NULL;
+    }
+  }
+  return m->scratch + m->zero_bytes - zeroed;
+}
+
+/* ---- copies ---- */
+
+/* Up to *n_bytes of pinned memory that no copy is reading; fewer when the slot is nearly full. */
+static char *pinned(mv_device *device, size_t *n_bytes) {
+  mv_cuda *cuda = mv_cuda_of(device);
+  struct mv_cuda_memory *m = cuda->memory;
+  pinned_slot *slot = &m->slot[m->current];
+  if (slot->used == SLOT_BYTES) {
+    if (!mv_cuda_check(device, cudaEventRecord(slot->read, cuda->stream), "copy")) return NULL;
+    slot = &m->slot[m->current ^= 1];
+    if (!mv_cuda_check(device, cudaEventSynchronize(slot->read), "copy")) return NULL;
+    slot->used = 0;
+  }
+  char *at = slot->host + slot->used;
+  if (*n_bytes > SLOT_BYTES - slot->used) *n_bytes = SLOT_BYTES - slot->used;
+  slot->used += (*n_bytes + 255) / 256 * 256;
+  return at;
+}
+
+void mv_cuda_copy_in(mv_device *device, void *dst, const void *src, size_t n_bytes) {
+  if (n_bytes == 0 || !use(device)) return;
+  for (size_t at = 0; at < n_bytes;) {
+    size_t n = n_bytes - at;
+    char *host = pinned(device, &n);
+    if (!host) return;
+    memcpy(host, (const char *)src + at, n);
+    cudaError_t error = cudaMemcpyAsync((char *)dst + at, host, n, cudaMemcpyHostToDevice,
+                                        mv_cuda_of(device)->stream);
+    if (!mv_cuda_check(device, error, "upload")) return;
+    at += n;
+  }
+}
+
+void mv_cuda_download(mv_device *device, void *dst, const void *src, size_t n_bytes) {
+  if (n_bytes == 0 || !use(device)) return;
+  cudaStream_t stream = mv_cuda_of(device)->stream;
+  for (size_t at = 0; at < n_bytes;) {
+    size_t n = n_bytes - at;
+    char *host = pinned(device, &n);
+    if (!host) return;
+    cudaError_t error =
+        cudaMemcpyAsync(host, (const char *)src + at, n, cudaMemcpyDeviceToHost, stream);
+    if (!mv_cuda_check(device, error, "download") ||
+        !mv_cuda_check(device, cudaStreamSynchronize(stream), "download"))
+      return;
+    memcpy((char *)dst + at, host, n);
+    at += n;
+  }
+}
+
+const void *mv_cuda_place(mv_device *device, const void *host, size_t n_bytes) {
+  struct mv_cuda_memory *m = mv_cuda_of(device)->memory;
+  if (m->n_placed == m->max_placed) {
+    size_t max = m->max_placed ? 2 * m->max_placed : 256;
+    void **placed = mv_realloc(m->placed, max * sizeof *placed);
+    if (!placed) {
+      if (device->error.code == MV_OK)
+        mv_fail(&device->error, MV_ERR_MEMORY, "%s: no memory for the list of weights",
+                device->name);
+      return NULL;
+    }
+    m->placed = placed;
+    m->max_placed = max;
+  }
+  void *dev = allocate(device, n_bytes, "weights");
+  if (!dev) return NULL;
+  m->placed[m->n_placed++] = dev;
+  mv_cuda_copy_in(device, dev, host, n_bytes);
+  return device->error.code == MV_OK ? dev : NULL;
+}
+
+/* ---- opening and closing ---- */
+
+static mv_status count_devices(int *n, mv_error *err) {
+  cudaError_t error = cudaGetDeviceCount(n);
+  if (error == cudaSuccess && *n > 0) return MV_OK;
+  cudaGetLastError();
+  if (error == cudaErrorInsufficientDriver)
+    return mv_fail(err, MV_ERR_UNSUPPORTED,
+                   "cuda: this machine has no NVIDIA driver, or one too old for this build (use "
+                   "--device cpu)");
+  if (error == cudaSuccess || error == cudaErrorNoDevice)
+    return mv_fail(err, MV_ERR_UNSUPPORTED,
+                   "cuda: this machine has no CUDA device (use --device cpu)");
+  return mv_fail(err, MV_ERR_DEVICE, "cuda: counting devices: %s", cudaGetErrorString(error));
+}
+
+static int read_properties(mv_device *device, mv_cuda *cuda) {
+  int major = 0, minor = 0, l2 = 0, shared = 0;
+  const struct {
+    int *value;
+    enum cudaDeviceAttr attr;
+  } wanted[] = {{&major, cudaDevAttrComputeCapabilityMajor},
+                {&minor, cudaDevAttrComputeCapabilityMinor},
+                {&cuda->n_sm, cudaDevAttrMultiProcessorCount},
+                {&l2, cudaDevAttrL2CacheSize},
+                {&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin}};
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+    if (!mv_cuda_check(device,
+                       cudaDeviceGetAttribute(wanted[i].value, wanted[i].attr, cuda->ordinal),
+                       "reading its properties"))
+      return 0;
+  cuda->arch = 10 * major + minor;
+  cuda->l2_bytes = (size_t)l2;
+  cuda->shared_bytes = (size_t)shared;
+  return 1;
+}
+
+static int open_memory(mv_device *device) {
+  struct mv_cuda_memory *m = mv_cuda_of(device)->memory;
+  for (int i = 0; i < 2; i++) {
+    pinned_slot *slot = &m->slot[i];
+    void *host = NULL;
+    cudaError_t error = cudaMallocHost(&host, SLOT_BYTES);
+    slot->host = error == cudaSuccess ? host : NULL;
+    if (!mv_cuda_check(device, error, "pinned memory") ||
+        !mv_cuda_check(device, cudaEventCreateWithFlags(&slot->read, cudaEventDisableTiming),
+                       "events"))
+      return 0;
+  }
+  return 1;
+}
+
+static void close_memory(mv_device *device) {
+  struct mv_cuda_memory *m = mv_cuda_of(device)->memory;
+  if (!m) return;
+  for (size_t i = 0; i < m->n_placed; i++) mv_cuda_free(device, m->placed[i]);
+  mv_free(m->placed);
+  mv_cuda_free(device, m->scratch);
+  for (int i = 0; i < 2; i++) {
+    if (m->slot[i].host) cudaFreeHost(m->slot[i].host);
+    if (m->slot[i].read) cudaEventDestroy(m->slot[i].read);
+  }
+  mv_free(m);
+}
+
+static void set_up(mv_device *device, int ordinal) {
+  mv_cuda *cuda = mv_cuda_of(device);
+  cuda->ordinal = ordinal;
+  snprintf(cuda->name, sizeof cuda->name, "cuda:%d", ordinal);
+  if (!use(device) || !read_properties(device, cuda)) return;
+  if (cuda->arch < MIN_ARCH) {
+    mv_fail(&device->error, MV_ERR_UNSUPPORTED,
+            "%s: compute capability %d.%d; this build needs 8.0 or later (use --device cpu)",
+            device->name, cuda->arch / 10, cuda->arch % 10);
+    return;
+  }
+  cuda->memory = mv_calloc(1, sizeof *cuda->memory);
+  if (!cuda->memory) {
+    mv_fail(&device->error, MV_ERR_MEMORY, "%s: out of memory", device->name);
+    return;
+  }
+  if (mv_cuda_check(device, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking),
+                    "stream") &&
+      open_memory(device))
+    mv_cuda_open_steps(device);
+}
+
+mv_status mv_device_open_cuda(mv_device *device, int ordinal, mv_error *err) {
+  int n_device = 0;
+  memset(device, 0, sizeof *device);
+  MV_TRY(count_devices(&n_device, err));
+  if (ordinal < 0 || ordinal >= n_device)
+    return mv_fail(err, MV_ERR_USAGE, "cuda:%d: this machine has %d CUDA device%s, numbered from 0",
+                   ordinal, n_device, n_device == 1 ? "" : "s");
+  mv_cuda *cuda = mv_calloc(1, sizeof *cuda);
+  if (!cuda) return mv_fail(err, MV_ERR_MEMORY, "cuda:%d: out of memory", ordinal);
+  device->name = cuda->name;
+  device->impl = cuda;
+  device->n_thread = 1;
+  device->has_bf16 = 1;
+  set_up(device, ordinal);
+  mv_status status = mv_device_status(device, err);
+  if (status != MV_OK) mv_device_close_cuda(device);
+  return status;
+}
+
+void mv_device_close_cuda(mv_device *device) {
+  mv_cuda *cuda = mv_cuda_of(device);
+  if (!cuda) return;
+  if (cuda->stream) cudaStreamSynchronize(cuda->stream);
+  if (cuda->lt) cuda->lt_close(cuda->lt);
+  mv_cuda_close_steps(device);
+  close_memory(device);
+  if (cuda->stream) cudaStreamDestroy(cuda->stream);
+  cudaGetLastError();
+  mv_free_aligned(device->scratch);
+  mv_free(cuda);
+  memset(device, 0, sizeof *device);
+}
