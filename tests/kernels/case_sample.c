@@ -12,6 +12,18 @@
 #include "tests/kernels/cases.h"
 #include "tests/tolerances.h"
 
+static const int32_t some[] = {0, 3, 4, 6};
+
+const mv_sample_row kernel_choices[KERNEL_CHOICES] = {
+    {0, 1, 0, 1, 0, NULL, 0},          {0, 1, 0, 1.3f, 0, some, 4},
+    {1, 1, 0, 1, -1, NULL, 0},         {0.2f, 1, 0, 1, -1, NULL, 0},
+    {1, 1, 1, 1, -1, NULL, 0},         {1, 1, 5, 1, -1, NULL, 0},
+    {1, 0.9f, 0, 1, -1, NULL, 0},      {0.7f, 0.5f, 0, 1, -1, NULL, 0},
+    {2, 0.8f, 6, 1, -1, NULL, 0},      {1, 1e-6f, 0, 1, -1, NULL, 0},
+    {0.9f, 0.95f, 50, 2, -1, some, 4}, {1e-30f, 0.9f, 0, 1, -1, NULL, 0},
+    {3, 1, 0, 0.5f, 0, some, 2},
+};
+
 static mv_sample_dims sample_dims(const kernel_case *c) {
   mv_sample_dims dims = {c->n_row, c->d, c->n_best};
   return dims;

@@ -86,6 +86,10 @@ extern const kernel_op kernel_linear, kernel_rmsnorm, kernel_rope_table, kernel_
     kernel_kv_write, kernel_attention, kernel_kv_copy, kernel_window_attention, kernel_swiglu,
     kernel_gelu, kernel_embed, kernel_gather_rows, kernel_sample;
 
+/* Ways to choose, for the cases of sample; vocabularies have at least 7 tokens. */
+enum { KERNEL_CHOICES = 13 };
+extern const mv_sample_row kernel_choices[KERNEL_CHOICES];
+
 /* All of them; NULL ends the list. */
 extern const kernel_op *const kernel_all_ops[];
 const kernel_op *kernel_op_find(const char *name); /* NULL when there is none */

@@ -372,20 +372,7 @@ END_TEST
 
 /* ---- sample ---- */
 
-static const int32_t some[] = {0, 3, 4, 6};
-
-/* One row of each kind; the draws come from the case's seed. */
-static const mv_sample_row choices[] = {
-    {0, 1, 0, 1, 0, NULL, 0},          {0, 1, 0, 1.3f, 0, some, 4},
-    {1, 1, 0, 1, -1, NULL, 0},         {0.2f, 1, 0, 1, -1, NULL, 0},
-    {1, 1, 1, 1, -1, NULL, 0},         {1, 1, 5, 1, -1, NULL, 0},
-    {1, 0.9f, 0, 1, -1, NULL, 0},      {0.7f, 0.5f, 0, 1, -1, NULL, 0},
-    {2, 0.8f, 6, 1, -1, NULL, 0},      {1, 1e-6f, 0, 1, -1, NULL, 0},
-    {0.9f, 0.95f, 50, 2, -1, some, 4}, {1e-30f, 0.9f, 0, 1, -1, NULL, 0},
-    {3, 1, 0, 0.5f, 0, some, 2},
-};
-
-#define SAMPLE(...) .op = "sample", .how = choices, .n_how = COUNT(choices), __VA_ARGS__
+#define SAMPLE(...) .op = "sample", .how = kernel_choices, .n_how = KERNEL_CHOICES, __VA_ARGS__
 
 START_TEST(sample_chooses_by_definition) {
   static const kernel_case cases[] = {
