@@ -34,7 +34,9 @@ BF16_INLINE void dot_bf16_tile(const uint16_t *x, size_t ldx, int n_row, const u
   for (; k + BF16_CHAINS * BF16_LANES <= n; k += BF16_CHAINS * BF16_LANES)
     for (int a = 0; a < BF16_CHAINS; a++)
       for (int c = 0; c < n_col; c++) {
-        __m512bh wv = load_bh(w + (size_t)c * (size_t)n + k + a * BF16_LANES);
+        const uint16_t *at = w + (size_t)c * (size_t)n + k + a * BF16_LANES;
+        MV_PREFETCH(at);
+        __m512bh wv = load_bh(at);
         for (int r = 0; r < n_row; r++)
           sum[r][c][a] =
               _mm512_dpbf16_ps(sum[r][c][a], wv, load_bh(x + (size_t)r * ldx + k + a * BF16_LANES));
