@@ -11,6 +11,10 @@ extern "C" {
  * wrong or memory was out, 2 for bad arguments. */
 int mv_bench_kernels_main(int argc, char **argv);
 
+/* medvision bench latency: one request at a time through the engine. `default_model` is the
+ * checkpoint taken when the arguments name none. */
+int mv_bench_latency_main(int argc, char **argv, const char *default_model);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,18 +1,34 @@
 /* medvision bench: hands over to the benchmarks under bench/. */
 #include <string.h>
 
+#include "runtime/memory.h"
 #include "tasks/cli_command.h"
 #include "tasks/cli_io.h"
 
-#ifdef MV_HAVE_BENCH_KERNELS
-int mv_bench_kernels_main(int argc, char **argv); /* bench/ */
-#endif
+#ifdef MV_HAVE_BENCH
+int mv_bench_kernels_main(int argc, char **argv); /* bench/bench.h */
+int mv_bench_latency_main(int argc, char **argv, const char *default_model);
+
+static int latency(const mv_cli_args *args, char **argv) {
+  mv_error err;
+  char *model = mv_cli_model_dir(args, &err);
+  if (!model) {
+    mv_cli_say("%s", err.msg);
+    return MV_EXIT_FAILED;
+  }
+  int code = mv_bench_latency_main(args->operands.n, argv, model);
+  mv_free(model);
+  return code;
+}
 
 int mv_cmd_bench(const mv_cli_args *args) {
-#ifdef MV_HAVE_BENCH_KERNELS
-  return mv_bench_kernels_main(args->operands.n, (char **)args->operands.v);
-#else
-  mv_cli_say("bench %s: not part of this version yet", args->operands.v[0]);
-  return MV_EXIT_FAILED;
-#endif
+  char **argv = (char **)args->operands.v;
+  if (strcmp(argv[0], "latency") == 0) return latency(args, argv);
+  return mv_bench_kernels_main(args->operands.n, argv);
 }
+#else
+int mv_cmd_bench(const mv_cli_args *args) {
+  mv_cli_say("bench %s: this build has no benchmarks", args->operands.v[0]);
+  return MV_EXIT_FAILED;
+}
+#endif
