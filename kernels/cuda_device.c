@@ -12,6 +12,11 @@
 #define ZERO_BYTES ((size_t)64 << 10) /* of scratch that stays zero, at first */
 #define SCRATCH_BYTES ((size_t)1 << 20)
 #define MIN_ARCH 80 /* bf16 tensor cores, cp.async */
+/* The widest buffer of a 7B model is 0.6 GiB then, and a whole prompt fills the card. */
+#define SLICE_ROWS 8192
+/* The vision tower's 3420 is not even a multiple of 16 bytes, which tensor cores and wide loads
+ * want; 3456 costs 1 % more arithmetic and fills the tiles of every product. */
+#define FF_MULTIPLE 64
 
 typedef struct pinned_slot {
   char *host; /* owns, pinned */
@@ -268,6 +273,9 @@ mv_status mv_device_open_cuda(mv_device *device, int ordinal, mv_error *err) {
   device->impl = cuda;
   device->n_thread = 1;
   device->has_bf16 = 1;
+  device->slice_rows = SLICE_ROWS;
+  device->ff_multiple = FF_MULTIPLE;
+  device->copies_weights = 1;
   set_up(device, ordinal);
   mv_status status = mv_device_status(device, err);
   if (status != MV_OK) mv_device_close_cuda(device);

@@ -7,6 +7,9 @@
 
 /* More bring nothing, and a runtime that cannot start them ends the program. */
 #define THREADS_PER_CORE 4
+/* Gate and up of so many rows stay in the caches' reach, and more rows are not multiplied faster.
+ */
+#define SLICE_ROWS 1024
 
 static void *alloc_cpu(mv_device *device, size_t n_bytes) {
   void *ptr = mv_alloc_aligned(n_bytes);
@@ -82,6 +85,8 @@ mv_status mv_device_open_cpu(mv_device *device, int n_thread, const char *simd, 
   if (n_thread > THREADS_PER_CORE * n_core) n_thread = THREADS_PER_CORE * (int)n_core;
   device->n_thread = n_thread;
   device->has_bf16 = variant->has_bf16;
+  device->slice_rows = SLICE_ROWS;
+  device->ff_multiple = 1;
   device->impl = (void *)variant;
   return MV_OK;
 }

@@ -14,11 +14,14 @@ extern "C" {
 #endif
 
 typedef struct mv_device {
-  const char *name; /* "cpu"; borrowed, static */
-  int n_thread;     /* threads an operation may use */
-  int has_bf16;     /* bf16 arithmetic in hardware: what --dtype auto goes by */
-  mv_error error;   /* the first failure; code MV_OK while all is well */
-  void *scratch;    /* owns: temporary memory of one operation at a time */
+  const char *name;   /* "cpu"; borrowed, static */
+  int n_thread;       /* threads an operation may use */
+  int has_bf16;       /* bf16 arithmetic in hardware: what --dtype auto goes by */
+  int slice_rows;     /* rows of an MLP at a time: bounds the widest buffers */
+  int ff_multiple;    /* MLP widths are padded to a multiple of this at load, with zeros */
+  int copies_weights; /* `place` copies: what it was given may be freed */
+  mv_error error;     /* the first failure; code MV_OK while all is well */
+  void *scratch;      /* owns: temporary memory of one operation at a time */
   size_t scratch_bytes;
   void *impl; /* the backend's own: vector variant of the CPU, mv_cuda of a GPU */
 } mv_device;

@@ -7,40 +7,64 @@ static size_t at_least_one(int n) { return n > 0 ? (size_t)n : 1; }
 
 static int qkv_width(const mv_stack *s) { return (s->n_head + 2 * s->n_kv) * s->d_head; }
 
-static int mlp_rows(int max_rows) { return max_rows < MV_MLP_ROWS ? max_rows : MV_MLP_ROWS; }
+/* Rows of an MLP at a time. */
+static int slice_of(const mv_model *model, int n_row) {
+  return n_row < model->device.slice_rows ? n_row : model->device.slice_rows;
+}
+
+/* What one operation leaves for the next. */
+static mv_dtype between(const mv_model *model) { return model->ops->between(model->dtype); }
+
+static const void *at(const void *base, mv_dtype dtype, size_t n) {
+  return (const char *)base + n * mv_dtype_bytes(dtype);
+}
+
+static void *at_mut(void *base, mv_dtype dtype, size_t n) {
+  return (char *)base + n * mv_dtype_bytes(dtype);
+}
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 /* ---- working memory ---- */
 
 typedef struct buffer_sizes {
   size_t x, h, qkv, att, gate_up, ff, rope, position, index;
+  size_t patches, patch_rows; /* 0 but for vision */
 } buffer_sizes;
 
-static buffer_sizes sizes_of(const mv_stack *s, mv_dtype dtype, int max_rows) {
-  size_t n = at_least_one(max_rows), n_mlp = at_least_one(mlp_rows(max_rows));
-  size_t e = mv_dtype_bytes(dtype);
+static buffer_sizes sizes_of(const mv_model *model, const mv_stack *s, int max_rows) {
+  size_t n = at_least_one(max_rows), n_mlp = at_least_one(slice_of(model, max_rows));
+  size_t e = mv_dtype_bytes(model->dtype), mid = mv_dtype_bytes(between(model));
   buffer_sizes b = {
       .x = n * (size_t)s->d_model * sizeof(float),
       .h = n * (size_t)s->d_model * e,
-      .qkv = n * (size_t)qkv_width(s) * sizeof(float),
+      .qkv = n * (size_t)qkv_width(s) * mid,
       .att = n * (size_t)(s->n_head * s->d_head) * e,
-      .gate_up = n_mlp * 2 * (size_t)s->d_ff * sizeof(float),
+      .gate_up = n_mlp * 2 * (size_t)s->d_ff * mid,
       .ff = n_mlp * (size_t)s->d_ff * e,
       .rope = n * (size_t)s->d_head * sizeof(float),
       .position = 3 * n * sizeof(int32_t),
       .index = n * sizeof(int32_t),
   };
+  if (s == &model->vision) {
+    size_t d_patch = (size_t)model->patch_embed.n_in, d_out = (size_t)model->decoder.d_model;
+    size_t group = (size_t)(model->merger_fc1.n_in / s->d_model), n_out = n / group;
+    b.patches = larger(n * d_patch, n_out * d_out) * sizeof(float);
+    b.patch_rows = n * d_patch * mid;
+  }
   return b;
 }
 
-size_t mv_activations_bytes(const mv_stack *stack, mv_dtype dtype, int max_rows) {
-  buffer_sizes b = sizes_of(stack, dtype, max_rows);
-  return b.x + b.h + b.qkv + b.att + b.gate_up + b.ff + b.rope + b.position + b.index;
+size_t mv_activations_bytes(const mv_model *model, const mv_stack *stack, int max_rows) {
+  buffer_sizes b = sizes_of(model, stack, max_rows);
+  return b.x + b.h + b.qkv + b.att + b.gate_up + b.ff + b.rope + b.position + b.index + b.patches +
+         b.patch_rows;
 }
 
 mv_status mv_activations_init(mv_activations *act, mv_model *model, const mv_stack *stack,
                               int max_rows, mv_error *err) {
   memset(act, 0, sizeof *act);
-  buffer_sizes b = sizes_of(stack, model->dtype, max_rows);
+  buffer_sizes b = sizes_of(model, stack, max_rows);
   mv_device *dev = &model->device;
   const mv_ops *ops = model->ops;
   act->max_rows = max_rows;
@@ -53,14 +77,16 @@ mv_status mv_activations_init(mv_activations *act, mv_model *model, const mv_sta
   act->rope = ops->alloc(dev, b.rope);
   act->position = ops->alloc(dev, b.position);
   act->index = ops->alloc(dev, b.index);
+  if (b.patches) act->patches = ops->alloc(dev, b.patches);
+  if (b.patch_rows) act->patch_rows = ops->alloc(dev, b.patch_rows);
   mv_status status = mv_device_status(dev, err);
   if (status != MV_OK) mv_activations_free(act, model);
   return status;
 }
 
 void mv_activations_free(mv_activations *act, mv_model *model) {
-  void *all[] = {act->x,  act->h,    act->qkv,      act->att,  act->gate_up,
-                 act->ff, act->rope, act->position, act->index};
+  void *all[] = {act->x,    act->h,        act->qkv,   act->att,     act->gate_up,   act->ff,
+                 act->rope, act->position, act->index, act->patches, act->patch_rows};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) model->ops->free(&model->device, all[i]);
   memset(act, 0, sizeof *act);
 }
@@ -83,29 +109,41 @@ static void tap_stage(const pass *p, const char *name, int layer, const void *ro
     p->tap->on_stage(p->tap->user, name, layer, rows, dtype, n_row, d);
 }
 
-/* Stored activations into f32 sums, or added to them, for rows row0 and on, whose first x and y
- * point to. Prompts and generated tokens keep to one order of sums each, whatever shares the step.
- */
-static void linear(const pass *p, const mv_linear *w, int row0, int n_row, const void *x, float *y,
-                   int accumulate) {
+/* A product for rows row0 and on, whose first x and y point to; both formats as dims says. Prompts
+ * and generated tokens keep to one order of sums each, whatever shares the step. */
+static void linear_in_order(const pass *p, mv_linear_dims dims, const mv_linear *w, int row0,
+                            const void *x, void *y) {
+  int n_row = dims.n_row;
   int n_new = p->n_new - row0 < n_row ? p->n_new - row0 : n_row;
   if (n_new < 0) n_new = 0;
-  mv_linear_dims dims = {n_new,        w->n_in,    w->n_out,     p->model->dtype,
-                         MV_DTYPE_F32, accumulate, MV_LINEAR_FEW};
+  dims.n_row = n_new;
+  dims.order = MV_LINEAR_FEW;
   if (n_new) p->model->ops->linear(&p->model->device, &dims, w, x, y);
   dims.n_row = n_row - n_new;
   dims.order = p->n_new < 0 ? MV_LINEAR_BY_ROWS : MV_LINEAR_MANY;
-  size_t x_bytes = (size_t)n_new * (size_t)w->n_in * mv_dtype_bytes(p->model->dtype);
   if (dims.n_row)
-    p->model->ops->linear(&p->model->device, &dims, w, (const char *)x + x_bytes,
-                          y + (size_t)n_new * (size_t)w->n_out);
+    p->model->ops->linear(&p->model->device, &dims, w,
+                          at(x, dims.x_dtype, (size_t)n_new * (size_t)w->n_in),
+                          at_mut(y, dims.y_dtype, (size_t)n_new * (size_t)w->n_out));
 }
 
-/* The same for f32 activations: the two ends of the vision tower. */
-static void linear_wide(const pass *p, const mv_linear *w, int n_row, const float *x, float *y) {
-  mv_linear_dims dims = {n_row,        w->n_in, w->n_out,         MV_DTYPE_F32,
-                         MV_DTYPE_F32, 0,       MV_LINEAR_BY_ROWS};
-  p->model->ops->linear(&p->model->device, &dims, w, x, y);
+/* Stored activations to what the next operation takes. */
+static void linear(const pass *p, const mv_linear *w, int row0, int n_row, const void *x, void *y) {
+  mv_linear_dims dims = {n_row, w->n_in, w->n_out, p->model->dtype, between(p->model), 0, 0};
+  linear_in_order(p, dims, w, row0, x, y);
+}
+
+/* Stored activations, added to the residual stream. */
+static void linear_add(const pass *p, const mv_linear *w, int row0, int n_row, const void *x,
+                       float *y) {
+  mv_linear_dims dims = {n_row, w->n_in, w->n_out, p->model->dtype, MV_DTYPE_F32, 1, 0};
+  linear_in_order(p, dims, w, row0, x, y);
+}
+
+/* The two ends of the vision tower, to f32. */
+static void linear_wide(const pass *p, const mv_linear *w, int n_row, const void *x, float *y) {
+  mv_linear_dims dims = {n_row, w->n_in, w->n_out, between(p->model), MV_DTYPE_F32, 0, 0};
+  linear_in_order(p, dims, w, 0, x, y);
 }
 
 static void rmsnorm(const pass *p, int n_row, const float *x, const float *w, void *y) {
@@ -126,8 +164,8 @@ static void rope_tables(const pass *p, const int32_t *host_position) {
 static void project_qkv(const pass *p, const mv_layer *layer) {
   const mv_stack *s = p->stack;
   rmsnorm(p, p->n_row, p->act->x, layer->norm1, p->act->h);
-  linear(p, &layer->qkv, 0, p->n_row, p->act->h, p->act->qkv, 0);
-  mv_rope_dims dims = {p->n_row, s->n_head + s->n_kv, s->d_head, qkv_width(s), MV_DTYPE_F32};
+  linear(p, &layer->qkv, 0, p->n_row, p->act->h, p->act->qkv);
+  mv_rope_dims dims = {p->n_row, s->n_head + s->n_kv, s->d_head, qkv_width(s), between(p->model)};
   p->model->ops->rope(&p->model->device, &dims, p->act->rope, p->act->qkv); /* q and k adjoin */
 }
 
@@ -141,37 +179,39 @@ static mv_attention_dims attention_dims(const pass *p) {
       .ldq = qkv_width(s),
       .ldkv = qkv_width(s),
       .ldo = s->n_head * s->d_head,
-      .dtype = MV_DTYPE_F32,
+      .dtype = between(p->model),
       .kv_dtype = p->model->dtype,
       .out_dtype = p->model->dtype,
   };
   return dims;
 }
 
-static const float *keys(const pass *p) {
-  return p->act->qkv + p->stack->n_head * p->stack->d_head;
+static const void *keys(const pass *p) {
+  return at(p->act->qkv, between(p->model), (size_t)(p->stack->n_head * p->stack->d_head));
 }
 
-static const float *values(const pass *p) { return keys(p) + p->stack->n_kv * p->stack->d_head; }
+static const void *values(const pass *p) {
+  return at(keys(p), between(p->model), (size_t)(p->stack->n_kv * p->stack->d_head));
+}
 
 /* The MLP in slices of rows, so that its wide buffers stay small. */
 static void mlp(const pass *p, const mv_layer *layer) {
   const mv_stack *s = p->stack;
+  mv_model *m = p->model;
   rmsnorm(p, p->n_row, p->act->x, layer->norm2, p->act->h);
-  size_t h_bytes = (size_t)s->d_model * mv_dtype_bytes(p->model->dtype);
-  for (int row = 0; row < p->n_row; row += MV_MLP_ROWS) {
-    int n = mlp_rows(p->n_row - row);
-    mv_activation_dims dims = {n, s->d_ff, MV_DTYPE_F32, p->model->dtype};
-    linear(p, &layer->gate_up, row, n, (char *)p->act->h + (size_t)row * h_bytes, p->act->gate_up,
-           0);
-    p->model->ops->swiglu(&p->model->device, &dims, p->act->gate_up, p->act->ff);
-    linear(p, &layer->down, row, n, p->act->ff, p->act->x + (size_t)row * (size_t)s->d_model, 1);
+  for (int row = 0, n; row < p->n_row; row += n) {
+    n = slice_of(m, p->n_row - row);
+    size_t first = (size_t)row * (size_t)s->d_model;
+    mv_activation_dims dims = {n, s->d_ff, between(m), m->dtype};
+    linear(p, &layer->gate_up, row, n, at(p->act->h, m->dtype, first), p->act->gate_up);
+    m->ops->swiglu(&m->device, &dims, p->act->gate_up, p->act->ff);
+    linear_add(p, &layer->down, row, n, p->act->ff, p->act->x + first);
   }
 }
 
 static void finish_layer(const pass *p, int i, const char *name) {
   const mv_layer *layer = &p->stack->layers[i];
-  linear(p, &layer->o, 0, p->n_row, p->act->att, p->act->x, 1);
+  linear_add(p, &layer->o, 0, p->n_row, p->act->att, p->act->x);
   mlp(p, layer);
   tap_stage(p, name, i, p->act->x, MV_DTYPE_F32, p->n_row, p->stack->d_model);
   if (p->tap && p->tap->on_layer) p->tap->on_layer(p->tap->user, i + 1, p->stack->n_layer);
@@ -184,26 +224,25 @@ static void embed_patches(const pass *p, const mv_window_plan *plan, const float
   mv_model *m = p->model;
   int n = plan->n_patch, group = n / plan->n_group, d_patch = m->patch_embed.n_in;
   int32_t *order = mv_alloc((size_t)n * 4 * sizeof *order);
-  size_t n_bytes = (size_t)n * (size_t)d_patch * sizeof(float);
-  float *raw = m->ops->alloc(&m->device, n_bytes), *rows = m->ops->alloc(&m->device, n_bytes);
-  if (!order) mv_fail(&m->device.error, MV_ERR_MEMORY, "no memory for the order of patches");
-  if (order && raw && rows) {
-    int32_t *position = order + n;
-    for (int i = 0; i < n; i++) {
-      order[i] = plan->index[i / group] * group + i % group;
-      position[i] = 0;
-      position[n + i] = plan->position[2 * order[i]];
-      position[2 * n + i] = plan->position[2 * order[i] + 1];
-    }
-    mv_gather_dims dims = {n, d_patch, MV_DTYPE_F32, MV_DTYPE_F32};
-    m->ops->upload(&m->device, raw, patches, n_bytes);
-    m->ops->upload(&m->device, p->act->index, order, (size_t)n * sizeof *order);
-    m->ops->gather_rows(&m->device, &dims, p->act->index, raw, rows);
-    linear_wide(p, &m->patch_embed, n, rows, p->act->x);
-    rope_tables(p, position);
+  if (!order) {
+    if (m->device.error.code == MV_OK)
+      mv_fail(&m->device.error, MV_ERR_MEMORY, "no memory for the order of patches");
+    return;
   }
-  m->ops->free(&m->device, rows);
-  m->ops->free(&m->device, raw);
+  int32_t *position = order + n;
+  for (int i = 0; i < n; i++) {
+    order[i] = plan->index[i / group] * group + i % group;
+    position[i] = 0;
+    position[n + i] = plan->position[2 * order[i]];
+    position[2 * n + i] = plan->position[2 * order[i] + 1];
+  }
+  mv_gather_dims dims = {n, d_patch, MV_DTYPE_F32, between(m)};
+  m->ops->upload(&m->device, p->act->patches, patches,
+                 (size_t)n * (size_t)d_patch * sizeof *patches);
+  m->ops->upload(&m->device, p->act->index, order, (size_t)n * sizeof *order);
+  m->ops->gather_rows(&m->device, &dims, p->act->index, p->act->patches, p->act->patch_rows);
+  linear_wide(p, &m->patch_embed, n, p->act->patch_rows, p->act->x);
+  rope_tables(p, position);
   mv_free(order);
 }
 
@@ -212,18 +251,16 @@ static void merge(const pass *p, const mv_window_plan *plan, float *out) {
   mv_model *m = p->model;
   int n = plan->n_group, d = m->decoder.d_model;
   /* qkv is free now and wide enough for [n_group, 4 d]: it has 3 d columns and 4 times the rows. */
-  float *hidden = p->act->qkv;
+  void *hidden = p->act->qkv;
+  float *merged = p->act->patches;
   rmsnorm(p, p->n_row, p->act->x, m->merger_norm, p->act->h);
-  linear(p, &m->merger_fc1, 0, n, p->act->h, hidden, 0);
-  mv_activation_dims gelu = {n, m->merger_fc1.n_out, MV_DTYPE_F32, MV_DTYPE_F32};
+  linear(p, &m->merger_fc1, 0, n, p->act->h, hidden);
+  mv_activation_dims gelu = {n, m->merger_fc1.n_out, between(m), between(m)};
   m->ops->gelu(&m->device, &gelu, hidden);
-  float *merged = m->ops->alloc(&m->device, (size_t)n * (size_t)d * sizeof *merged);
-  if (!merged) return;
   linear_wide(p, &m->merger_fc2, n, hidden, merged);
   mv_gather_dims dims = {n, d, MV_DTYPE_F32, MV_DTYPE_F32};
   m->ops->upload(&m->device, p->act->index, plan->inverse, (size_t)n * sizeof *plan->inverse);
   m->ops->gather_rows(&m->device, &dims, p->act->index, merged, out);
-  m->ops->free(&m->device, merged);
 }
 
 void mv_vision_forward(mv_model *model, mv_activations *act, const mv_window_plan *plan,

@@ -15,26 +15,27 @@
 extern "C" {
 #endif
 
-/* Rows of the widest buffers (gate and up): the MLP of a bigger batch goes in slices of this. */
-#define MV_MLP_ROWS 1024
-
 /* Working memory of one stack for up to max_rows rows. All device memory, owned. What a product
- * reads (h, att, ff) and the KV cache are stored in the precision's dtype; sums stay f32. */
+ * reads (h, att, ff) and the KV cache are stored in the precision's dtype, what lies between two
+ * operations (qkv, gate_up) in what the device wants there; the residual stream is f32. The MLP of
+ * a big batch goes in slices of at most device.slice_rows rows. */
 typedef struct mv_activations {
   int max_rows;
   float *x;          /* [max_rows, d]                     the residual stream */
   void *h;           /* [max_rows, d]                     normed              */
-  float *qkv;        /* [max_rows, q + 2 kv]                                  */
+  void *qkv;         /* [max_rows, q + 2 kv]                                  */
   void *att;         /* [max_rows, q]                                         */
-  float *gate_up;    /* [min(max_rows, MV_MLP_ROWS), 2 f]                     */
-  void *ff;          /* [min(max_rows, MV_MLP_ROWS), f]                       */
+  void *gate_up;     /* [slice, 2 f]                                          */
+  void *ff;          /* [slice, f]                                            */
   float *rope;       /* [max_rows, d_head / 2, 2]                             */
   int32_t *position; /* [3, max_rows]                                         */
   int32_t *index;    /* [max_rows]                        ids, or rows to gather */
+  float *patches;    /* vision only: [max_rows, 1176], then the merger's rows */
+  void *patch_rows;  /* vision only: [max_rows, 1176]     in window order     */
 } mv_activations;
 
 /* Bytes that mv_activations_init takes: the plan. */
-size_t mv_activations_bytes(const mv_stack *stack, mv_dtype dtype, int max_rows);
+size_t mv_activations_bytes(const mv_model *model, const mv_stack *stack, int max_rows);
 mv_status mv_activations_init(mv_activations *act, mv_model *model, const mv_stack *stack,
                               int max_rows, mv_error *err);
 void mv_activations_free(mv_activations *act, mv_model *model);

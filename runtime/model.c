@@ -6,12 +6,15 @@
 
 #define MAX_D_HEAD 256
 
-/* Loading state: conversions go to the model's arena; the first failure stays in err. */
+/* Loading state: conversions go to the model's arena, or, for a device that copies its weights, one
+ * after the other to the same memory; the first failure stays in err. */
 typedef struct loader {
   mv_model *model;
   const mv_checkpoint *ckpt;
   mv_error *err;
   mv_status status;
+  void *temporary; /* owns */
+  size_t temporary_bytes;
 } loader;
 
 static void *take(loader *ld, size_t n_bytes) {
@@ -20,6 +23,21 @@ static void *take(loader *ld, size_t n_bytes) {
     ld->status = mv_fail(ld->err, MV_ERR_MEMORY, "%s: no memory for %zu bytes of weights",
                          mv_checkpoint_path(ld->ckpt), n_bytes);
   return ptr;
+}
+
+/* Memory for a conversion, until the next one or for good: as the device needs it. */
+static void *take_converted(loader *ld, size_t n_bytes) {
+  if (!ld->model->device.copies_weights) return take(ld, n_bytes);
+  if (ld->status != MV_OK) return NULL;
+  if (n_bytes > ld->temporary_bytes) {
+    mv_free(ld->temporary);
+    ld->temporary = mv_alloc(n_bytes);
+    ld->temporary_bytes = ld->temporary ? n_bytes : 0;
+  }
+  if (!ld->temporary)
+    ld->status = mv_fail(ld->err, MV_ERR_MEMORY, "%s: no memory to convert %zu bytes of weights",
+                         mv_checkpoint_path(ld->ckpt), n_bytes);
+  return ld->temporary;
 }
 
 /* Where the device wants n_bytes of finished weights: the very same memory on a CPU. */
@@ -54,7 +72,7 @@ static void widen_into(const loader *ld, const mv_weight *w, float *out) {
 static const float *load_vector(loader *ld, mv_weight_id id, int layer) {
   const mv_weight *w = mv_checkpoint_get(ld->ckpt, id, layer);
   size_t n_bytes = (size_t)(w->rows * w->cols) * sizeof(float);
-  float *out = take(ld, n_bytes);
+  float *out = take_converted(ld, n_bytes);
   if (out) widen_into(ld, w, out);
   return place(ld, out, n_bytes);
 }
@@ -66,17 +84,24 @@ static mv_dtype matrix_dtype(const loader *ld, const mv_weight *w) {
   return w->dtype == MV_DTYPE_F16 ? MV_DTYPE_F32 : w->dtype;
 }
 
-static const void *load_matrix(loader *ld, const mv_weight *w, mv_dtype dtype) {
-  size_t n = (size_t)w->rows * (size_t)w->cols, n_bytes = n * mv_dtype_bytes(dtype);
-  if (w->dtype == dtype && w->aligned) return place(ld, w->data, n_bytes);
-  void *out = take(ld, n_bytes);
+/* The matrix in `dtype`, with zeros below and to the right up to [rows, cols]. */
+static const void *load_matrix(loader *ld, const mv_weight *w, mv_dtype dtype, int64_t rows,
+                               int64_t cols) {
+  size_t size = mv_dtype_bytes(dtype), n_bytes = (size_t)rows * (size_t)cols * size;
+  int is_whole = rows == w->rows && cols == w->cols;
+  if (w->dtype == dtype && w->aligned && is_whole) return place(ld, w->data, n_bytes);
+  char *out = take_converted(ld, n_bytes);
   if (!out) return NULL;
-  for (size_t i = 0; i < n; i++) {
-    float x = element(w, i);
-    if (dtype == MV_DTYPE_F32)
-      ((float *)out)[i] = x;
-    else
-      ((uint16_t *)out)[i] = mv_f32_to_bf16(x);
+  if (!is_whole) memset(out, 0, n_bytes);
+  for (size_t r = 0; r < (size_t)w->rows; r++) {
+    char *row = out + r * (size_t)cols * size;
+    for (size_t c = 0; c < (size_t)w->cols; c++) {
+      float x = element(w, r * (size_t)w->cols + c);
+      if (dtype == MV_DTYPE_F32)
+        ((float *)(void *)row)[c] = x;
+      else
+        ((uint16_t *)(void *)row)[c] = mv_f32_to_bf16(x);
+    }
   }
   return place(ld, out, n_bytes);
 }
@@ -87,15 +112,21 @@ typedef struct stacked {
   mv_weight_id weight[MV_LINEAR_PARTS];
   int has_bias;
   mv_weight_id bias[MV_LINEAR_PARTS];
+  int pad_out, pad_in; /* the side that is an MLP's width: padded as the device wants it */
 } stacked;
+
+static int64_t padded(const loader *ld, int64_t n, int is_wanted) {
+  int64_t multiple = is_wanted ? ld->model->device.ff_multiple : 1;
+  return (n + multiple - 1) / multiple * multiple;
+}
 
 static void load_bias(loader *ld, const stacked *s, int layer, mv_linear *out) {
   size_t n_bytes = (size_t)out->n_out * sizeof(float);
-  float *bias = take(ld, n_bytes), *at = bias;
+  float *bias = take_converted(ld, n_bytes), *at = bias;
+  if (bias && s->pad_out) memset(bias, 0, n_bytes);
   for (int i = 0; bias && i < s->n_part; i++) {
-    const mv_weight *b = mv_checkpoint_get(ld->ckpt, s->bias[i], layer);
-    widen_into(ld, b, at);
-    at += b->rows * b->cols;
+    widen_into(ld, mv_checkpoint_get(ld->ckpt, s->bias[i], layer), at);
+    at += out->part[i].n_row;
   }
   out->bias = place(ld, bias, n_bytes);
 }
@@ -108,23 +139,25 @@ static mv_linear load_linear(loader *ld, const stacked *s, int layer) {
       out.dtype = MV_DTYPE_F32;
   for (int i = 0; i < s->n_part; i++) {
     const mv_weight *w = mv_checkpoint_get(ld->ckpt, s->weight[i], layer);
-    out.n_in = (int)w->cols;
-    out.n_out += (int)w->rows;
-    out.part[i].n_row = (int)w->rows;
-    out.part[i].w = load_matrix(ld, w, out.dtype);
+    int64_t rows = padded(ld, w->rows, s->pad_out), cols = padded(ld, w->cols, s->pad_in);
+    out.n_in = (int)cols;
+    out.n_out += (int)rows;
+    out.part[i].n_row = (int)rows;
+    out.part[i].w = load_matrix(ld, w, out.dtype, rows, cols);
   }
   if (s->has_bias) load_bias(ld, s, layer, &out);
   return out;
 }
 
 static void load_decoder_layer(loader *ld, int i, mv_layer *layer) {
-  static const stacked qkv = {3,
-                              {MV_W_LAYER_Q, MV_W_LAYER_K, MV_W_LAYER_V},
-                              1,
-                              {MV_W_LAYER_Q_BIAS, MV_W_LAYER_K_BIAS, MV_W_LAYER_V_BIAS}};
-  static const stacked o = {1, {MV_W_LAYER_O}, 0, {0}};
-  static const stacked gate_up = {2, {MV_W_LAYER_GATE, MV_W_LAYER_UP}, 0, {0}};
-  static const stacked down = {1, {MV_W_LAYER_DOWN}, 0, {0}};
+  static const stacked qkv = {.n_part = 3,
+                              .weight = {MV_W_LAYER_Q, MV_W_LAYER_K, MV_W_LAYER_V},
+                              .has_bias = 1,
+                              .bias = {MV_W_LAYER_Q_BIAS, MV_W_LAYER_K_BIAS, MV_W_LAYER_V_BIAS}};
+  static const stacked o = {.n_part = 1, .weight = {MV_W_LAYER_O}};
+  static const stacked gate_up = {
+      .n_part = 2, .weight = {MV_W_LAYER_GATE, MV_W_LAYER_UP}, .pad_out = 1};
+  static const stacked down = {.n_part = 1, .weight = {MV_W_LAYER_DOWN}, .pad_in = 1};
   layer->norm1 = load_vector(ld, MV_W_LAYER_NORM1, i);
   layer->qkv = load_linear(ld, &qkv, i);
   layer->o = load_linear(ld, &o, i);
@@ -134,11 +167,20 @@ static void load_decoder_layer(loader *ld, int i, mv_layer *layer) {
 }
 
 static void load_vision_block(loader *ld, int i, mv_layer *layer) {
-  static const stacked qkv = {1, {MV_W_BLOCK_QKV}, 1, {MV_W_BLOCK_QKV_BIAS}};
-  static const stacked o = {1, {MV_W_BLOCK_PROJ}, 1, {MV_W_BLOCK_PROJ_BIAS}};
-  static const stacked gate_up = {
-      2, {MV_W_BLOCK_GATE, MV_W_BLOCK_UP}, 1, {MV_W_BLOCK_GATE_BIAS, MV_W_BLOCK_UP_BIAS}};
-  static const stacked down = {1, {MV_W_BLOCK_DOWN}, 1, {MV_W_BLOCK_DOWN_BIAS}};
+  static const stacked qkv = {
+      .n_part = 1, .weight = {MV_W_BLOCK_QKV}, .has_bias = 1, .bias = {MV_W_BLOCK_QKV_BIAS}};
+  static const stacked o = {
+      .n_part = 1, .weight = {MV_W_BLOCK_PROJ}, .has_bias = 1, .bias = {MV_W_BLOCK_PROJ_BIAS}};
+  static const stacked gate_up = {.n_part = 2,
+                                  .weight = {MV_W_BLOCK_GATE, MV_W_BLOCK_UP},
+                                  .has_bias = 1,
+                                  .bias = {MV_W_BLOCK_GATE_BIAS, MV_W_BLOCK_UP_BIAS},
+                                  .pad_out = 1};
+  static const stacked down = {.n_part = 1,
+                               .weight = {MV_W_BLOCK_DOWN},
+                               .has_bias = 1,
+                               .bias = {MV_W_BLOCK_DOWN_BIAS},
+                               .pad_in = 1};
   layer->norm1 = load_vector(ld, MV_W_BLOCK_NORM1, i);
   layer->qkv = load_linear(ld, &qkv, i);
   layer->o = load_linear(ld, &o, i);
@@ -184,7 +226,7 @@ static void load_decoder(loader *ld, const mv_text_config *text) {
   mv_stack *s = &ld->model->decoder;
   s->n_layer = text->n_layer;
   s->d_model = text->d_model;
-  s->d_ff = text->d_ff;
+  s->d_ff = (int)padded(ld, text->d_ff, 1);
   s->n_head = text->n_head;
   s->n_kv = text->n_kv;
   s->d_head = text->head_dim;
@@ -198,7 +240,7 @@ static void load_vision(loader *ld, const mv_vision_config *vision) {
   mv_stack *s = &ld->model->vision;
   s->n_layer = vision->depth;
   s->d_model = vision->d_model;
-  s->d_ff = vision->d_ff;
+  s->d_ff = (int)padded(ld, vision->d_ff, 1);
   s->n_head = s->n_kv = vision->n_head;
   s->d_head = vision->head_dim;
   s->eps = (float)vision->rms_eps;
@@ -208,11 +250,13 @@ static void load_vision(loader *ld, const mv_vision_config *vision) {
 }
 
 static mv_status load_weights(mv_model *model, mv_error *err) {
-  static const stacked patch = {1, {MV_W_PATCH_EMBED}, 0, {0}};
-  static const stacked fc1 = {1, {MV_W_MERGER_FC1}, 1, {MV_W_MERGER_FC1_BIAS}};
-  static const stacked fc2 = {1, {MV_W_MERGER_FC2}, 1, {MV_W_MERGER_FC2_BIAS}};
-  static const stacked head = {1, {MV_W_HEAD}, 0, {0}};
-  loader ld = {model, model->checkpoint, err, MV_OK};
+  static const stacked patch = {.n_part = 1, .weight = {MV_W_PATCH_EMBED}};
+  static const stacked fc1 = {
+      .n_part = 1, .weight = {MV_W_MERGER_FC1}, .has_bias = 1, .bias = {MV_W_MERGER_FC1_BIAS}};
+  static const stacked fc2 = {
+      .n_part = 1, .weight = {MV_W_MERGER_FC2}, .has_bias = 1, .bias = {MV_W_MERGER_FC2_BIAS}};
+  static const stacked head = {.n_part = 1, .weight = {MV_W_HEAD}};
+  loader ld = {.model = model, .ckpt = model->checkpoint, .err = err};
   const mv_config *config = mv_checkpoint_config(model->checkpoint);
   model->patch_embed = load_linear(&ld, &patch, 0);
   load_vision(&ld, &config->vision);
@@ -222,7 +266,7 @@ static mv_status load_weights(mv_model *model, mv_error *err) {
   model->merger_fc2 = load_linear(&ld, &fc2, 0);
   const mv_weight *embed = mv_checkpoint_get(model->checkpoint, MV_W_EMBED, 0);
   model->embed_dtype = matrix_dtype(&ld, embed);
-  model->embed = load_matrix(&ld, embed, model->embed_dtype);
+  model->embed = load_matrix(&ld, embed, model->embed_dtype, embed->rows, embed->cols);
   load_decoder(&ld, &config->text);
   model->final_norm = load_vector(&ld, MV_W_FINAL_NORM, 0);
   if (mv_checkpoint_head_is_tied(model->checkpoint))
@@ -233,6 +277,7 @@ static mv_status load_weights(mv_model *model, mv_error *err) {
                               .dtype = model->embed_dtype};
   else
     model->head = load_linear(&ld, &head, 0);
+  mv_free(ld.temporary);
   return ld.status;
 }
 
@@ -264,16 +309,59 @@ static mv_status check_limits(const mv_model *model, mv_error *err) {
   return MV_OK;
 }
 
+/* ---- devices: the one place that knows which there are ---- */
+
+#ifdef MV_HAVE_CUDA
+static mv_status open_cuda(mv_model *model, int ordinal, mv_error *err) {
+  MV_TRY(mv_device_open_cuda(&model->device, ordinal, err));
+  model->ops = &mv_ops_cuda;
+  return MV_OK;
+}
+
+static void close_device(mv_model *model) {
+  if (model->ops == &mv_ops_cuda)
+    mv_device_close_cuda(&model->device);
+  else
+    mv_device_close_cpu(&model->device);
+}
+#else
+static mv_status open_cuda(mv_model *model, int ordinal, mv_error *err) {
+  (void)model;
+  return mv_fail(err, MV_ERR_UNSUPPORTED,
+                 "device cuda:%d: this build has no CUDA backend (use --device cpu)", ordinal);
+}
+
+static void close_device(mv_model *model) { mv_device_close_cpu(&model->device); }
+#endif
+
+static mv_status open_cpu(mv_model *model, const mv_model_options *options, mv_error *err) {
+  model->ops = &mv_ops_cpu;
+  return mv_device_open_cpu(&model->device, options->n_thread, NULL, err);
+}
+
+/* The number in "cuda:N", 0 for "cuda"; -1 for anything else. */
+static int cuda_ordinal(const char *name) {
+  if (strcmp(name, "cuda") == 0) return 0;
+  if (strncmp(name, "cuda:", 5) != 0 || strlen(name) > 8 || !name[5]) return -1;
+  int n = 0;
+  for (const char *c = name + 5; *c; c++) {
+    if (*c < '0' || *c > '9') return -1;
+    n = 10 * n + (*c - '0');
+  }
+  return n;
+}
+
 static mv_status open_device(mv_model *model, const mv_model_options *options, mv_error *err) {
   const char *name = options->device ? options->device : "auto";
-  if (strcmp(name, "auto") == 0 || strcmp(name, "cpu") == 0) {
-    model->ops = &mv_ops_cpu;
-    return mv_device_open_cpu(&model->device, options->n_thread, NULL, err);
+  if (strcmp(name, "cpu") == 0) return open_cpu(model, options, err);
+  if (strcmp(name, "auto") == 0) {
+    mv_status status = open_cuda(model, 0, err);
+    return status == MV_ERR_UNSUPPORTED ? open_cpu(model, options, err) : status;
   }
-  if (strncmp(name, "cuda", 4) == 0)
-    return mv_fail(err, MV_ERR_UNSUPPORTED,
-                   "device %s: this build has no CUDA backend (use --device cpu)", name);
-  return mv_fail(err, MV_ERR_USAGE, "device %s: expected auto, cpu or cuda[:N]", name);
+  int ordinal = cuda_ordinal(name);
+  if (ordinal < 0)
+    return mv_fail(err, MV_ERR_USAGE, "device %s: expected auto, cpu or cuda[:N]", name);
+  return open_cuda(model, ordinal, err);
 }
 
 static void choose_precision(mv_model *model, mv_precision wanted) {
@@ -312,7 +400,7 @@ mv_status mv_model_open(mv_model **out, const mv_model_options *options, mv_erro
 
 void mv_model_close(mv_model *model) {
   if (!model) return;
-  mv_device_close_cpu(&model->device);
+  close_device(model);
   mv_tokenizer_close(model->tokenizer);
   mv_checkpoint_close(model->checkpoint);
   mv_arena_reset(&model->arena);

@@ -249,7 +249,7 @@ START_TEST(the_plan_is_what_is_taken) {
   static const int rows_of[] = {1, 7, 300, 5000};
   for (int i = 0; i < 4; i++) {
     mv_activations act;
-    size_t taken = 0, plan = mv_activations_bytes(&model->decoder, model->dtype, rows_of[i]);
+    size_t taken = 0, plan = mv_activations_bytes(model, &model->decoder, rows_of[i]);
     mv_alloc_set_hook(add_bytes, &taken);
     mv_status status = mv_activations_init(&act, model, &model->decoder, rows_of[i], &err);
     mv_alloc_set_hook(NULL, NULL);
