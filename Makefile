@@ -19,7 +19,7 @@ help:
 
 build:
 	@.ci/setup build
-	@$(CMAKE) -S . -B build -DBUILD_TESTING=OFF $(CMAKE_ARGS) >build.log 2>&1 || { cat build.log; exit 1; }
+	@$(CMAKE) -S . -B build -DBUILD_TESTING=OFF -DMV_CUDA_ARCHITECTURES=card $(CMAKE_ARGS) >build.log 2>&1 || { cat build.log; exit 1; }
 	@$(CMAKE) --build build --parallel $(JOBS) >>build.log 2>&1 || { tail -n 40 build.log; exit 1; }
 	@rm -f build.log
 
