@@ -8,6 +8,7 @@
 #include "runtime/file.h"
 #include "runtime/memory.h"
 #include "tasks/answer.h"
+#include "tasks/batch.h"
 #include "tasks/cli_picture.h"
 
 #define PICTURE_SIDE 192 /* pixels: about 4 kB a case */
@@ -182,16 +183,6 @@ static void make_case(const mv_row *row, mv_buf *out) {
 
 /* ---- pictures ---- */
 
-static void put_base64(const mv_buf *bytes, mv_buf *out) {
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (size_t i = 0; i < bytes->len; i += 3) {
-    unsigned long v = 0;
-    size_t n = bytes->len - i < 3 ? bytes->len - i : 3;
-    for (size_t j = 0; j < 3; j++) v = v << 8 | (j < n ? (unsigned char)bytes->ptr[i + j] : 0);
-    for (size_t j = 0; j < 4; j++) mv_buf_char(out, j <= n ? digits[v >> (18 - 6 * j) & 63] : '=');
-  }
-}
-
 static mv_manifest question_of(const mv_row *row, mv_str modality, mv_str label) {
   const mv_json *doc = mv_json_get(row->record, "doc");
   int64_t number;
@@ -221,7 +212,7 @@ static void make_picture(const mv_row *row, mv_buf *out) {
   mv_preprocessor_default(&pp);
   if (mv_picture_load(&picture, &q, &pp, NULL) == MV_OK &&
       mv_image_encode_jpeg(&picture.image, JPEG_QUALITY, &jpeg, NULL) == MV_OK)
-    put_base64(&jpeg, out);
+    mv_base64_encode(jpeg.ptr, jpeg.len, out);
   mv_picture_free(&picture);
   mv_buf_free(&jpeg);
 }

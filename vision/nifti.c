@@ -16,6 +16,21 @@ typedef struct fields {
   int is_pair;
 } fields;
 
+/* ---- gzip ---- */
+
+mv_status mv_gzip_read(const char *path, size_t limit, mv_buf *out, mv_error *err) {
+  char chunk[16384];
+  znzFile file = znzopen(path, "rb", 1);
+  mv_buf_clear(out);
+  if (znz_isnull(file)) return mv_fail(err, MV_ERR_IO, "%s: cannot be opened", path);
+  for (size_t n; (n = znzread(chunk, 1, sizeof chunk, file)) > 0 && out->len <= limit;)
+    mv_buf_add(out, chunk, n);
+  znzclose(file);
+  if (out->len > limit)
+    return mv_fail(err, MV_ERR_MEMORY, "%s: more than the limit of %zu bytes", path, limit);
+  return mv_buf_status(out, err);
+}
+
 /* ---- header ---- */
 
 static void from_n1(const nifti_1_header *h, fields *f) {

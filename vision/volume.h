@@ -80,6 +80,9 @@ void mv_slice_free(mv_slice *slice);
 /* The closest RAS+ axes of an affine, as nibabel's io_orientation: fills ras_axis and ras_flip. */
 mv_status mv_volume_orient(mv_volume *volume, mv_error *err);
 
+/* Reads a file that may be compressed by gzip. More than `limit` bytes is MV_ERR_MEMORY. */
+mv_status mv_gzip_read(const char *path, size_t limit, mv_buf *out, mv_error *err);
+
 /* ---- a slice to 8 bits, bit exact with the benchmark ---- */
 
 /* Interpolates to height x width as scipy.ndimage.zoom does with order 1 (order 0 when the slice

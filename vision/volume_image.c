@@ -114,7 +114,9 @@ mv_status mv_slice_to_image(const mv_slice *slice, double window_width, double w
   for (size_t i = 0; i < n; i++) {
     float x = slice->px[i];
     x = x < low ? low : x > high ? high : x;
-    out->px[i] = range == 0 ? 0 : (uint8_t)((x - low) / range * 255.0f);
+    float grey = range == 0 ? 0 : (x - low) / range * 255.0f;
+    /* beyond 0..255 only where the range overflows */
+    out->px[i] = !(grey > 0) ? 0 : grey > 255 ? 255 : (uint8_t)grey;
   }
   out->orientation = 1;
   return MV_OK;
