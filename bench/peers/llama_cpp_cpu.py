@@ -64,7 +64,7 @@ def main():
         ll.llama_log_set(silent, ctypes.c_void_p(0))
     ll.llama_backend_init()
     n_ctx = a.tokens + a.steps + 16
-    load_ms, engine = peer.timed(Engine, path, peer.prompt_ids(a.model, a.tokens), a.threads, n_ctx)
+    load_ms, engine = peer.timed(Engine, path, peer.prompt_ids(a), a.threads, n_ctx)
     peer.report("llama.cpp", "llama-cpp-python " + ll.__version__, a, load_ms,
                 peer.measure(engine.prefill, engine.step, a))
 

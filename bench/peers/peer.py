@@ -1,7 +1,8 @@
 """What the peers' benches share: the request, the timing and the result line.
 
-The request is the same everywhere: the prefill of n token ids (a fixed arithmetic sequence below
-the tokenizer's special ids, no picture), then greedy steps of one token. Weights stay in bf16.
+The request is the same everywhere: the prefill of n token ids (those `medvision bench latency
+--write-ids` wrote, or else a fixed arithmetic sequence below the tokenizer's special ids; no
+picture), then greedy steps of one token. Weights stay in bf16.
 """
 import argparse
 import json
@@ -17,17 +18,23 @@ def arguments(text):
     ap.add_argument("model", help="checkpoint folder")
     ap.add_argument("--threads", type=int, default=os.cpu_count())
     ap.add_argument("--tokens", type=int, default=PREFILL_TOKENS, help="length of the prefill")
+    ap.add_argument("--ids", help="JSON file with the ids of the prompt")
     ap.add_argument("--prefills", type=int, default=5, help="timed runs, after one to warm up")
     ap.add_argument("--steps", type=int, default=20, help="timed decode steps, after two")
     return ap
 
 
-def prompt_ids(folder, n):
-    """n ids that exist in the checkpoint's vocabulary and are ordinary text."""
-    with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
+def prompt_ids(a):
+    """--ids, or n ids that exist in the checkpoint's vocabulary and are ordinary text."""
+    if a.ids:
+        with open(a.ids, encoding="utf-8") as f:
+            ids = json.load(f)
+        a.tokens = len(ids)
+        return ids
+    with open(os.path.join(a.model, "config.json"), encoding="utf-8") as f:
         config = json.load(f)
     first_special = config["vision_start_token_id"] - 9
-    return [(7 + 7919 * i) % first_special for i in range(n)]
+    return [(7 + 7919 * i) % first_special for i in range(a.tokens)]
 
 
 def timed(function, *args):

@@ -41,7 +41,7 @@ def main():
     a = peer.arguments(__doc__.split("\n")[0]).parse_args()
     logging.disable_progress_bar()
     torch.set_num_threads(a.threads)
-    load_ms, engine = peer.timed(Engine, a.model, peer.prompt_ids(a.model, a.tokens))
+    load_ms, engine = peer.timed(Engine, a.model, peer.prompt_ids(a))
     version = "%s, torch %s" % (transformers.__version__, torch.__version__)
     peer.report("transformers", version, a, load_ms, peer.measure(engine.prefill, engine.step, a))
 
