@@ -76,7 +76,7 @@ static void dot_block(const product *p, int row, int n_row, int part, int w_row,
 
 static void few_rows(const product *p, int part, int out_col, int n_thread) {
   int n_out = p->linear->part[part].n_row, n_block = (n_out + DOT_COLS - 1) / DOT_COLS;
-#pragma omp parallel for schedule(static) num_threads(n_thread)
+#pragma omp parallel for schedule(dynamic, 4) num_threads(n_thread)
   for (int block = 0; block < n_block; block++) {
     int w_row = block * DOT_COLS, n_col = n_out - w_row < DOT_COLS ? n_out - w_row : DOT_COLS;
     float acc[MV_LINEAR_SKINNY_ROWS * DOT_COLS];
