@@ -10,12 +10,16 @@
  *           exactly. There may be two summation orders, one for few rows and one for many; within
  *           an order a row's bits do not depend on the other rows or their number. The caller
  *           chooses one (tokens being generated: few; prompts: many) or leaves it to n_row: few
- *           up to MV_LINEAR_SKINNY_ROWS.
+ *           up to MV_LINEAR_SKINNY_ROWS_<backend>.
  * Cost      W once, x and y once; 2*n_row*n_in*n_out flop: memory bound below ~64 rows.
  * Plan      CPU: few rows are dot products streaming W once; many rows are a packed panel product.
+ *           CUDA: bf16 x and W whose rows begin at multiples of 16 bytes use tensor cores, few rows
+ *           by a kernel that streams W once, many by cuBLASLt; all else is one plain kernel.
  */
 #ifndef MV_KERNELS_LINEAR_H
 #define MV_KERNELS_LINEAR_H
+
+#include <stdint.h>
 
 #include "kernels/cost.h"
 #include "runtime/device.h"
@@ -26,7 +30,9 @@ extern "C" {
 #endif
 
 #define MV_LINEAR_PARTS 3
-#define MV_LINEAR_SKINNY_ROWS 32
+/* Rows from which many is faster than few. */
+#define MV_LINEAR_SKINNY_ROWS_CPU 32
+#define MV_LINEAR_SKINNY_ROWS_CUDA 64
 
 /* The weights of one product, borrowed from the checkpoint. Stacked parts (q|k|v, gate|up) behave
  * as one matrix of n_out rows. */
@@ -37,8 +43,10 @@ typedef struct mv_linear {
     const void *w; /* [n_row, n_in] */
     int n_row;
   } part[MV_LINEAR_PARTS];
-  mv_dtype dtype;    /* of every part: F32 or BF16 */
-  const float *bias; /* [n_out] or NULL */
+  mv_dtype dtype;            /* of every part: F32 or BF16 */
+  const float *bias;         /* [n_out] or NULL */
+  const uint16_t *bias_bf16; /* the same in bf16 when nothing is lost by it, or NULL: for libraries
+                                that add no f32 bias to a bf16 result */
 } mv_linear;
 
 typedef enum mv_linear_order {
@@ -58,6 +66,13 @@ typedef struct mv_linear_dims {
 mv_cost mv_linear_cost(const mv_linear_dims *dims, const mv_linear *linear);
 void mv_linear_cpu(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
                    const void *x, void *y);
+
+/* CUDA: keeps the times by which library algorithms are chosen in the file `path`, or without one
+ * in the user's cache (XDG_CACHE_HOME), named after the card and the library's version. What it
+ * holds is not measured again; a damaged file is replaced. Without this call every process measures
+ * anew.
+ */
+mv_status mv_linear_cuda_table(mv_device *device, const char *path, mv_error *err);
 
 #ifdef __cplusplus
 }

@@ -59,7 +59,7 @@ static void store_row(const product *p, int row, int col, int n, const float *ac
 
 /* ---- few rows: stream W once, dot every row with it ---- */
 
-/* n_row (at most MV_LINEAR_SKINNY_ROWS) rows from `row` on. */
+/* n_row (at most MV_LINEAR_SKINNY_ROWS_CPU) rows from `row` on. */
 static void dot_block(const product *p, int row, int n_row, int part, int w_row, int n_col,
                       float *acc) {
   const void *w = weight_at(p, part, w_row, 0);
@@ -79,10 +79,10 @@ static void few_rows(const product *p, int part, int out_col, int n_thread) {
 #pragma omp parallel for schedule(dynamic, 4) num_threads(n_thread)
   for (int block = 0; block < n_block; block++) {
     int w_row = block * DOT_COLS, n_col = n_out - w_row < DOT_COLS ? n_out - w_row : DOT_COLS;
-    float acc[MV_LINEAR_SKINNY_ROWS * DOT_COLS];
-    for (int row = 0; row < p->dims->n_row; row += MV_LINEAR_SKINNY_ROWS) {
+    float acc[MV_LINEAR_SKINNY_ROWS_CPU * DOT_COLS];
+    for (int row = 0; row < p->dims->n_row; row += MV_LINEAR_SKINNY_ROWS_CPU) {
       int left = p->dims->n_row - row;
-      int n_row = left < MV_LINEAR_SKINNY_ROWS ? left : MV_LINEAR_SKINNY_ROWS;
+      int n_row = left < MV_LINEAR_SKINNY_ROWS_CPU ? left : MV_LINEAR_SKINNY_ROWS_CPU;
       dot_block(p, row, n_row, part, w_row, n_col, acc);
       for (int r = 0; r < n_row; r++)
         store_row(p, row + r, out_col + w_row, n_col, acc + r * n_col);
@@ -170,7 +170,7 @@ void mv_linear_cpu(mv_device *device, const mv_linear_dims *dims, const mv_linea
   assert(linear->dtype != MV_DTYPE_F16);
   if (dims->n_row == 0 || device->error.code != MV_OK) return;
   product p = {mv_cpu_simd_of(device), dims, linear, x, (size_t)dims->ldx, 0, y};
-  int few = dims->order == MV_LINEAR_BY_ROWS ? dims->n_row <= MV_LINEAR_SKINNY_ROWS
+  int few = dims->order == MV_LINEAR_BY_ROWS ? dims->n_row <= MV_LINEAR_SKINNY_ROWS_CPU
                                              : dims->order == MV_LINEAR_FEW;
   p.native_bf16 = p.simd->has_bf16 && dims->x_dtype == MV_DTYPE_BF16 &&
                   linear->dtype == MV_DTYPE_BF16 && (few || linear->n_in % 2 == 0);

@@ -26,6 +26,8 @@ void mv_mapping_close(mv_mapping *map); /* accepts a zeroed mapping */
 mv_status mv_file_read(const char *path, size_t limit_bytes, mv_buf *out, mv_error *err);
 
 int mv_file_exists(const char *path);
+/* Creates a folder and those above it; one that is there is fine. */
+mv_status mv_dir_make(const char *path, mv_error *err);
 
 /* dir + "/" + name (one slash; an empty dir is the current one). Returns (free with mv_free), or
  * NULL when out of memory. */

@@ -74,24 +74,6 @@ char *mv_path_make(const char *dir, const char *name, const char *suffix) {
   return path;
 }
 
-mv_status mv_dir_make(const char *path, mv_error *err) {
-  mv_buf part = {0};
-  mv_status status = MV_OK;
-  for (const char *c = path; status == MV_OK && *c;) {
-    size_t n = strcspn(c + 1, "/") + 1;
-    mv_buf_add(&part, c, n);
-    c += n;
-    status = mv_buf_status(&part, err);
-    struct stat info;
-    if (status != MV_OK || (mkdir(part.ptr, 0777) == 0)) continue;
-    int failed = errno;
-    if (failed == EEXIST || (stat(part.ptr, &info) == 0 && S_ISDIR(info.st_mode))) continue;
-    status = mv_fail(err, MV_ERR_IO, "%s: cannot make this folder: %s", part.ptr, strerror(failed));
-  }
-  mv_buf_free(&part);
-  return status;
-}
-
 mv_status mv_dir_remove(const char *path, mv_error *err) {
   struct stat info;
   if (lstat(path, &info) != 0) return MV_OK;

@@ -30,8 +30,6 @@ void mv_names_free(mv_names *names);
 
 /* dir + "/" + name + suffix; NULL when out of memory (free with mv_free). */
 char *mv_path_make(const char *dir, const char *name, const char *suffix);
-/* Creates a folder and those above it; one that is there is fine. */
-mv_status mv_dir_make(const char *path, mv_error *err);
 /* Deletes a folder and all in it; none is fine. */
 mv_status mv_dir_remove(const char *path, mv_error *err);
 

@@ -28,7 +28,7 @@ namespace {
 
 enum { ALLOCATED = 1, WRITTEN = 2 };            /* of a byte */
 enum { PENDING = 1, BY_ATOMIC = 2 };            /* of a cell: a copy into it is in flight; ... */
-constexpr uint32_t several_blocks = 0xffffffff; /* global_cell.read_block */
+constexpr uint32_t several_blocks = 0xffffffff; /* block_read.block */
 
 struct shared_cell {
   uint32_t clock, epoch; /* 0: never written; gang barriers so far */
@@ -37,9 +37,14 @@ struct shared_cell {
   const void *pc;
 };
 
+struct block_read {
+  uint32_t block, time; /* 1 + index in the grid */
+};
+
 struct global_cell {
-  uint32_t write_block, read_block; /* 1 + index in the grid */
-  uint32_t write_time, read_time, clock;
+  uint32_t write_block; /* 1 + index in the grid */
+  uint32_t write_time, clock;
+  block_read read[2]; /* of either half: neighbouring blocks may share a word of bf16 */
   uint16_t writer;
   uint8_t flags, bytes;
 };
@@ -238,14 +243,16 @@ void check_global_cell(size_t cell, uint8_t mask, access_kind kind, const void *
       complain(kind == READ ? "global read-after-write race" : "global write-write race", pc,
                "threads %d and %d of one block, no barrier between", f->flat, c->writer);
   }
-  if (kind == READ) {
-    bool again = c->read_block && c->read_time >= launch_start && c->read_block != me;
-    c->read_block = again ? several_blocks : me;
-    c->read_time = now;
-    return;
+  bool read_by_others = false;
+  for (int half = 0; half < 2; half++) {
+    block_read *r = &c->read[half];
+    if (!(mask & (3 << 2 * half))) continue;
+    const bool others = r->block && r->time >= launch_start && r->block != me;
+    if (kind == READ) *r = {others ? several_blocks : me, (uint32_t)now};
+    read_by_others |= others && (r->block == several_blocks || !sees(me, r->block, r->time));
   }
-  if (kind == WRITE && c->read_block && c->read_time >= launch_start && c->read_block != me &&
-      (c->read_block == several_blocks || !sees(me, c->read_block, c->read_time)))
+  if (kind == READ) return;
+  if (kind == WRITE && read_by_others)
     complain("race between blocks", pc,
              "block %u overwrites what another block read in the same launch", me - 1);
   const bool extends = c->write_block == me && c->writer == f->flat && c->write_time == now;

@@ -1,0 +1,31 @@
+/* The three ways a CUDA device multiplies; linear_cuda.c chooses. Private to kernels/. C and C++.
+ *
+ *   skinny  linear_skinny.cu  bf16 x and W, up to MV_LINEAR_SKINNY_ROWS_CUDA rows: W streamed once
+ *   wide    linear_lt.c       bf16 x and W, more rows: cuBLASLt with algorithms timed on this card
+ *   plain   linear_plain.cu   any format, size and alignment
+ */
+#ifndef MV_KERNELS_LINEAR_CUDA_H
+#define MV_KERNELS_LINEAR_CUDA_H
+
+#include "kernels/cuda.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+void mv_linear_skinny(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
+                      const void *x, void *y);
+void mv_linear_plain(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
+                     const void *x, void *y);
+void mv_linear_wide(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
+                    const void *x, void *y);
+
+/* y = bf16(x), or bf16(y + x): the end of a wide product that cuBLASLt could not finish. x is
+ * [n_row, n_col] without gaps. */
+void mv_linear_round(mv_device *device, int n_row, int n_col, const float *x, void *y, int ldy,
+                     int accumulate);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,292 @@
+/* Few rows: W goes once from memory to registers, near the speed of memory.
+ *
+ * One warp multiplies R tiles of 16 weight rows with 8 NT rows of x: W is the 16-row operand of
+ * mma.m16n8k16, the rows of x are its 8 columns, so 1 and 64 rows run the same instructions and a
+ * row's bits do not depend on the others. Lane (g, t) = (lane / 4, lane % 4) loads 16 bytes of
+ * weight rows g and g + 8 and of rows g of x at 32 k + 8 t: both operands see k in the same
+ * (permuted) order, which is all a sum needs, and the row-major checkpoint is read as it is: the
+ * four lanes of a row take 64 bytes, no byte is fetched twice, and no second, fragment-major copy
+ * of the weights (13 GB for 7B) is kept for what could only save L1 tags.
+ *
+ * The sum over n_in is cut into 8 n_split ranges, by shape alone: one a warp, n_split blocks. Their
+ * partial sums are added in order, within a block through shared memory, between blocks by the last
+ * one to arrive.
+ *
+ * sass skinny_kernel: LDG.E.128
+ * sass skinny_kernel: HMMA.16816.F32.BF16
+ */
+#include <assert.h>
+
+#include "kernels/cuda_port.h"
+#include "kernels/cuda_ptx.h"
+
+#include "kernels/linear_cuda.h"
+
+namespace {
+
+constexpr int N_WARP = 8, BLOCK = 32 * N_WARP;
+constexpr int TILE = 16;   /* weight rows of one mma */
+constexpr int K_STEP = 32; /* columns a lane group of four covers with 16 bytes each */
+constexpr int MANY = 1024; /* tiles from which a warp takes two (four) of them: fewer reads of x */
+constexpr int FEW = 128;   /* blocks below which the sum is cut: about one a multiprocessor */
+constexpr int MIN_STEPS = 4; /* a warp's share of a cut sum, in steps of K_STEP */
+
+/* Passed by value and hashed as bytes (MV_LAUNCH): no padding. */
+struct skinny_args {
+  const char *w[MV_LINEAR_PARTS];
+  const char *x;
+  const float *bias;
+  void *y;
+  float *partial;    /* [n_split, n_row, n_out] */
+  uint32_t *arrived; /* [blocks along n_out], zero between launches */
+  int w_rows[MV_LINEAR_PARTS], first_block[MV_LINEAR_PARTS], first_col[MV_LINEAR_PARTS];
+  int n_in, n_out, n_row, ldx, ldy, n_split, y_is_bf16, accumulate;
+  int unused;
+};
+
+/* Sixteen bytes of each of a warp's weight rows (lo: g, hi: g + 8), one step of K_STEP. */
+template <int R>
+struct weights {
+  uint4 lo[R], hi[R];
+};
+
+template <int R, int NT>
+struct tile {
+  const char *lo[R], *hi[R]; /* this lane's weight rows, at its 16 bytes of step 0 */
+  const char *x[NT];         /* and its rows of x                                  */
+  float acc[R][NT][4];
+};
+
+template <int R, int NT>
+MV_DEV void load(const tile<R, NT> &m, int step, weights<R> &w) {
+#pragma unroll
+  for (int r = 0; r < R; r++) {
+    w.lo[r] = mv_ld_stream_v4(m.lo[r] + (size_t)step * (2 * K_STEP));
+    w.hi[r] = mv_ld_stream_v4(m.hi[r] + (size_t)step * (2 * K_STEP));
+  }
+}
+
+template <int R, int NT>
+MV_DEV void multiply(tile<R, NT> &m, const weights<R> &w, const uint4 (&x)[NT]) {
+#pragma unroll
+  for (int j = 0; j < NT; j++)
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+      const uint32_t first[4] = {w.lo[r].x, w.hi[r].x, w.lo[r].y, w.hi[r].y};
+      const uint32_t second[4] = {w.lo[r].z, w.hi[r].z, w.lo[r].w, w.hi[r].w};
+      mv_mma_bf16(m.acc[r][j], first, x[j].x, x[j].y);
+      mv_mma_bf16(m.acc[r][j], second, x[j].z, x[j].w);
+    }
+}
+
+template <int R, int NT>
+MV_DEV void multiply_step(tile<R, NT> &m, int step, const weights<R> &w) {
+  uint4 x[NT];
+#pragma unroll
+  for (int j = 0; j < NT; j++) x[j] = mv_ld_v4(m.x[j] + (size_t)step * (2 * K_STEP));
+  multiply(m, w, x);
+}
+
+/* The columns after the last whole step: lanes beyond n_in multiply zeros. */
+template <int R, int NT>
+MV_DEV void multiply_tail(tile<R, NT> &m, int step, bool inside) {
+  const uint4 zero = {0, 0, 0, 0};
+  weights<R> w;
+  uint4 x[NT];
+  if (inside) load(m, step, w);
+#pragma unroll
+  for (int r = 0; r < R; r++) {
+    w.lo[r] = inside ? w.lo[r] : zero;
+    w.hi[r] = inside ? w.hi[r] : zero;
+  }
+#pragma unroll
+  for (int j = 0; j < NT; j++)
+    x[j] = inside ? mv_ld_v4(m.x[j] + (size_t)step * (2 * K_STEP)) : zero;
+  multiply(m, w, x);
+}
+
+/* Steps [k0, k1) with the weights of AHEAD steps on their way. */
+template <int R, int NT, int AHEAD>
+MV_DEV void multiply_steps(tile<R, NT> &m, int k0, int k1) {
+  weights<R> w[AHEAD];
+#pragma unroll
+  for (int u = 0; u < AHEAD; u++)
+    if (k0 + u < k1) load(m, k0 + u, w[u]);
+  int k = k0;
+  for (; k + AHEAD <= k1; k += AHEAD)
+#pragma unroll
+    for (int u = 0; u < AHEAD; u++) {
+      multiply_step(m, k + u, w[u]);
+      if (k + u + AHEAD < k1) load(m, k + u + AHEAD, w[u]);
+    }
+#pragma unroll
+  for (int u = 0; u < AHEAD; u++)
+    if (k + u < k1) multiply_step(m, k + u, w[u]);
+}
+
+MV_DEV void store(const skinny_args &a, int row, int col, float sum) {
+  if (a.bias) sum += a.bias[col];
+  const size_t at = (size_t)row * a.ldy + col;
+  if (!a.y_is_bf16) {
+    float *y = (float *)a.y;
+    y[at] = a.accumulate ? y[at] + sum : sum;
+  } else {
+    mv_bf16 *y = (mv_bf16 *)a.y;
+    y[at] = mv_bf16_round(a.accumulate ? mv_bf16_widen(y[at]) + sum : sum);
+  }
+}
+
+/* The warps' sums of one row of tiles, added in order; `limit`: weight rows from `row0` on. */
+template <int NT>
+MV_DEV void add_warps(const skinny_args &a, const float (&acc)[NT][4], float (*sums)[NT * 4][33],
+                      int col0, int limit) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  __syncthreads();
+#pragma unroll
+  for (int j = 0; j < NT; j++)
+#pragma unroll
+    for (int q = 0; q < 4; q++) sums[warp][j * 4 + q][lane] = acc[j][q];
+  __syncthreads();
+  for (int i = threadIdx.x; i < TILE * a.n_row; i += BLOCK) {
+    const int w_row = i % TILE, row = i / TILE;
+    const int place = row / 8 * 4 + w_row / 8 * 2 + row % 2, from = w_row % 8 * 4 + row % 8 / 2;
+    float sum = 0;
+#pragma unroll
+    for (int v = 0; v < N_WARP; v++) sum += sums[v][place][from];
+    if (w_row >= limit) continue;
+    if (a.n_split == 1)
+      store(a, row, col0 + w_row, sum);
+    else
+      a.partial[((size_t)blockIdx.y * a.n_row + row) * a.n_out + col0 + w_row] = sum;
+  }
+}
+
+/* The last block of these columns to come here adds up all of them. */
+MV_DEV void add_blocks(const skinny_args &a, int col0, int n_col) {
+  MV_SHARED(int, is_last, [1]);
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0)
+    is_last[0] = mv_atomic_add_acq_rel(&a.arrived[blockIdx.x], 1) == (uint32_t)a.n_split - 1;
+  __syncthreads();
+  if (!is_last[0]) return;
+  __threadfence();
+  for (int i = threadIdx.x; i < n_col * a.n_row; i += BLOCK) {
+    const int row = i / n_col, col = col0 + i % n_col;
+    float sum = 0;
+    for (int s = 0; s < a.n_split; s++)
+      sum += a.partial[((size_t)s * a.n_row + row) * a.n_out + col];
+    store(a, row, col, sum);
+  }
+  if (threadIdx.x == 0) a.arrived[blockIdx.x] = 0;
+}
+
+/* Rows beyond the end are the last one again: read, multiplied, not stored. */
+template <int R, int NT>
+MV_DEV void start(const skinny_args &a, int part, int row0, tile<R, NT> &m) {
+  const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+  const int w_last = a.w_rows[part] - 1, x_last = a.n_row - 1;
+  const char *w = a.w[part] + t * 16, *x = a.x + t * 16;
+#pragma unroll
+  for (int r = 0; r < R; r++) {
+    const int lo = row0 + r * TILE + g, hi = lo + 8;
+    m.lo[r] = w + (size_t)(lo < w_last ? lo : w_last) * a.n_in * 2;
+    m.hi[r] = w + (size_t)(hi < w_last ? hi : w_last) * a.n_in * 2;
+#pragma unroll
+    for (int j = 0; j < NT; j++)
+#pragma unroll
+      for (int q = 0; q < 4; q++) m.acc[r][j][q] = 0;
+  }
+#pragma unroll
+  for (int j = 0; j < NT; j++)
+    m.x[j] = x + (size_t)(8 * j + g < x_last ? 8 * j + g : x_last) * a.ldx * 2;
+}
+
+/* blockIdx.x: R tiles of a part; blockIdx.y: share of the sum. */
+template <int R, int NT, int AHEAD>
+__global__ void __launch_bounds__(BLOCK, NT < 8 ? 2 : 1) skinny_kernel(skinny_args a) {
+  MV_SHARED(float, sums, [N_WARP][NT * 4][33]);
+  const int block = blockIdx.x;
+  const int part = (block >= a.first_block[1]) + (block >= a.first_block[2]);
+  const int row0 = (block - a.first_block[part]) * R * TILE;
+  const int n_range = N_WARP * a.n_split, range = blockIdx.y * N_WARP + threadIdx.x / 32;
+  const int n_whole = a.n_in / K_STEP, n_step = (a.n_in + K_STEP - 1) / K_STEP;
+  const int k0 = (int)((long long)n_step * range / n_range);
+  const int k1 = (int)((long long)n_step * (range + 1) / n_range);
+  tile<R, NT> m;
+  start(a, part, row0, m);
+  multiply_steps<R, NT, AHEAD>(m, k0, k1 < n_whole ? k1 : n_whole);
+  if (k0 < k1 && k1 > n_whole)
+    multiply_tail(m, n_whole, n_whole * K_STEP + (int)threadIdx.x % 4 * 8 < a.n_in);
+  const int col0 = a.first_col[part] + row0, limit = a.w_rows[part] - row0;
+#pragma unroll
+  for (int r = 0; r < R; r++) add_warps<NT>(a, m.acc[r], sums, col0 + r * TILE, limit - r * TILE);
+  if (a.n_split > 1) add_blocks(a, col0, limit < R * TILE ? limit : R * TILE);
+}
+
+int tiles_of(const mv_linear *linear) {
+  int n = 0;
+  for (int i = 0; i < linear->n_part; i++) n += (linear->part[i].n_row + TILE - 1) / TILE;
+  return n;
+}
+
+/* By shape alone, never by the number of rows: it decides the order of the sum. */
+int split_of(const mv_linear *linear) {
+  const int n_tile = tiles_of(linear), n_step = (linear->n_in + K_STEP - 1) / K_STEP;
+  int n_split = 1;
+  while (n_tile * n_split < FEW && n_step / (N_WARP * 2 * n_split) >= MIN_STEPS) n_split *= 2;
+  return n_split;
+}
+
+template <int R, int NT, int AHEAD>
+void launch(mv_device *device, skinny_args &a, const mv_linear *linear) {
+  int n_block = 0, col = 0;
+  for (int i = 0; i < MV_LINEAR_PARTS; i++) {
+    const bool used = i < linear->n_part;
+    a.w[i] = used ? (const char *)linear->part[i].w : nullptr;
+    a.w_rows[i] = used ? linear->part[i].n_row : 0;
+    a.first_block[i] = used ? n_block : INT32_MAX;
+    a.first_col[i] = col;
+    n_block += (a.w_rows[i] + R * TILE - 1) / (R * TILE);
+    col += a.w_rows[i];
+  }
+  if (a.n_split > 1) {
+    const size_t zeroed = ((size_t)n_block * sizeof *a.arrived + 255) / 256 * 256;
+    const size_t n_partial = (size_t)a.n_split * a.n_row * a.n_out;
+    char *scratch = (char *)mv_cuda_scratch(device, zeroed + n_partial * sizeof *a.partial, zeroed);
+    if (!scratch) return;
+    a.arrived = (uint32_t *)scratch;
+    a.partial = (float *)(scratch + zeroed);
+  }
+  MV_LAUNCH(device, (skinny_kernel<R, NT, AHEAD>), dim3(n_block, a.n_split), dim3(BLOCK), 0, a);
+}
+
+}  // namespace
+
+/* How far ahead W is loaded: 16 loads a lane while registers allow, 8 with many sums. */
+void mv_linear_skinny(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
+                      const void *x, void *y) {
+  assert(dims->n_row <= MV_LINEAR_SKINNY_ROWS_CUDA && linear->n_in % 8 == 0 && dims->ldx % 8 == 0);
+  skinny_args a;
+  memset(&a, 0, sizeof a);
+  a.x = (const char *)x;
+  a.bias = linear->bias;
+  a.y = y;
+  a.n_in = linear->n_in;
+  a.n_out = linear->n_out;
+  a.n_row = dims->n_row;
+  a.ldx = dims->ldx;
+  a.ldy = dims->ldy;
+  a.n_split = split_of(linear);
+  a.y_is_bf16 = dims->y_dtype == MV_DTYPE_BF16;
+  a.accumulate = dims->accumulate;
+  const bool many = tiles_of(linear) >= MANY;
+  if (dims->n_row <= 8)
+    many ? launch<2, 1, 4>(device, a, linear) : launch<1, 1, 8>(device, a, linear);
+  else if (dims->n_row <= 16)
+    many ? launch<2, 2, 3>(device, a, linear) : launch<1, 2, 8>(device, a, linear);
+  else if (dims->n_row <= 32)
+    many ? launch<2, 4, 2>(device, a, linear) : launch<1, 4, 3>(device, a, linear);
+  else
+    many ? launch<4, 8, 1>(device, a, linear) : launch<2, 8, 2>(device, a, linear);
+}
