@@ -125,11 +125,19 @@ static int32_t choose(const mv_sample_row *row, const float *logits, int n, floa
   return draw(row, all, n_kept, sum, scores, n);
 }
 
-/* What a logit loses to become a log-probability. */
-static double log_normaliser(const float *logits, int n) {
+/* What a logit loses to become a log-probability, in two parts: one may drown the other. */
+typedef struct normaliser {
+  double max, log_sum;
+} normaliser;
+
+static normaliser normaliser_of(const float *logits, int n) {
   double max = (double)rank_of(logits[argmax(logits, n)]), sum = 0;
   for (int i = 0; i < n; i++) sum += exp((double)logits[i] - max);
-  return max + log(sum);
+  return (normaliser){max, log(sum)};
+}
+
+static float log_probability(float logit, normaliser norm) {
+  return (float)((double)logit - norm.max - norm.log_sum);
 }
 
 void mv_sample_cpu(mv_device *device, const mv_sample_dims *dims, const mv_sample_row *rows,
@@ -142,13 +150,13 @@ void mv_sample_cpu(mv_device *device, const mv_sample_dims *dims, const mv_sampl
   for (int r = 0; r < dims->n_row; r++) {
     const float *x = logits + (size_t)r * n;
     int32_t id = choose(&rows[r], x, dims->n_vocab, scores, all);
-    double norm = log_normaliser(x, dims->n_vocab);
-    picks[r] = (mv_pick){id, isfinite(x[id]) ? (float)((double)x[id] - norm) : NAN};
+    normaliser norm = normaliser_of(x, dims->n_vocab);
+    picks[r] = (mv_pick){id, isfinite(x[id]) ? log_probability(x[id], norm) : NAN};
     if (!dims->n_best) continue;
     list_candidates(x, dims->n_vocab, all);
     select_best(all, dims->n_vocab, dims->n_best);
     for (int i = 0; i < dims->n_best; i++)
       best[(size_t)r * (size_t)dims->n_best + (size_t)i] =
-          (mv_pick){all[i].id, (float)((double)all[i].score - norm)};
+          (mv_pick){all[i].id, log_probability(all[i].score, norm)};
   }
 }

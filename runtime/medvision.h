@@ -1,13 +1,29 @@
 /* medvision.h: the public C API. The nouns, and who owns what:
  *
  *   model    a checkpoint: weights (mapped), config, tokenizer, image preprocessor. Read-only once
- *            open; any number of engines may share it.
- *   engine   one device's working memory over a model: activations, KV cache, sampler state. Owns
- *            its memory, borrows the model. One thread at a time.
+ *            open; any number of engines may share it, one of them working at a time.
+ *   engine   one device's working memory over a model: activations, KV pages, cached prefixes and
+ *            image features. Owns its memory, borrows the model. Answers many requests at once.
  *   request  what to answer: a conversation (system text, user text, images in either order) and
- *            how to decode it. The caller owns everything in it until the call returns.
+ *            how to decode it. The caller owns everything in it and may let go of it as soon as
+ *            the call that takes it returns (but for callbacks and their user pointer).
+ *   ticket   the name of a submitted request, never 0.
  *   result   ids, text, log-probabilities, counts and times. The caller owns it and frees it with
  *            mv_result_free.
+ *
+ * One question:                        Many at once:
+ *
+ *   mv_model_open(&model, ...)           for (...) mv_engine_submit(engine, &request, &ticket,
+ * &err) mv_engine_new(&engine, model, ...)   do mv_engine_step(engine, &n_left, &err)
+ *   mv_engine_generate(engine, ...)      while (n_left)
+ *                                        while (mv_engine_poll(engine, &ticket, &result, &err)) ...
+ *
+ * An answer does not depend on what else is in the engine: not on the batch, nor on chunks, cached
+ * prefixes or drafts.
+ *
+ * Threads: submit, cancel, poll, wait and stats may be called from any; step and generate from one
+ * thread at a time, which is also where callbacks come from (but for "image" progress: that comes
+ * from submit).
  *
  * Every fallible call returns an mv_status and fills `err` with one sentence (runtime/error.h).
  * Data flows one way: images and text -> patches and ids -> engine -> text. What the text measures
@@ -77,12 +93,16 @@ typedef struct mv_sampling {
 } mv_sampling;
 
 typedef struct mv_request {
-  mv_str system; /* empty: the template's default system prompt */
-  mv_str prompt; /* user text; special tokens in it are ordinary characters */
+  mv_str system;                 /* empty: the template's default system prompt */
+  mv_str prompt;                 /* user text; special tokens in it are ordinary characters */
   const struct mv_image *images; /* n_image decoded pictures, grey or RGB, any size */
   int n_image;
   mv_image_order image_order;
   int resampler; /* mv_resampler of vision/image.h; 0 = torchvision's fixed point */
+
+  /* Requests of one family have answers of one form (a task's name): drafts are learned from its
+   * answers. Empty: none are. Never changes an answer, only how fast it comes. */
+  mv_str family;
 
   int max_new_tokens;
   mv_sampling sampling;
@@ -119,25 +139,31 @@ typedef struct mv_logprob {
 } mv_logprob;
 
 typedef struct mv_timings {
+  double queue_ms;   /* from submit until the engine took it up */
   double image_ms;   /* processor resize and patches */
   double vision_ms;  /* vision tower */
-  double prefill_ms; /* prompt through the decoder, up to the first token */
+  double prefill_ms; /* prompt through the decoder, up to the first token; shared with others */
   double decode_ms;  /* the tokens after the first */
   double total_ms;
   double ttft_ms; /* time to first token, from submit */
 } mv_timings;
 
 typedef struct mv_result {
+  mv_status status;    /* of mv_engine_poll; MV_OK everywhere else */
   int32_t *prompt_ids; /* [n_prompt] image placeholders expanded */
   size_t n_prompt;
   int32_t *token_ids; /* [n_token] the end token included */
   size_t n_token;
   mv_buf text; /* decoded, special tokens left out */
   mv_finish finish;
-  size_t n_image_token, n_cached_token;
-  int n_logprob;          /* K of the request, -1 none */
-  mv_logprob *logprobs;   /* [n_token] of the chosen token */
-  mv_logprob *top;        /* [n_token, K] best first */
+  size_t n_image_token;
+  size_t n_cached_token;        /* of the prompt, whose keys and values were there already */
+  size_t n_cached_image;        /* images that the vision tower did not have to see again */
+  size_t n_step;                /* steps that gave at least one token */
+  size_t n_drafted, n_accepted; /* tokens guessed ahead, and how many of those were right */
+  int n_logprob;                /* K of the request, -1 none */
+  mv_logprob *logprobs;         /* [n_token] of the chosen token */
+  mv_logprob *top;              /* [n_token, K] best first */
   mv_timings timings;
 } mv_result;
 
@@ -145,17 +171,82 @@ void mv_result_free(mv_result *result); /* accepts a zeroed result */
 
 /* ---- engine ---- */
 
+/* Zero everywhere is a good choice for one machine and one user. */
 typedef struct mv_engine_options {
-  size_t max_tokens; /* context of one request, prompt and answer; 0 = what each request needs */
+  size_t max_tokens; /* context of one request, prompt and answer; 0: the model's */
+  size_t kv_tokens;  /* keys and values of all requests and cached prefixes; 0: grows, while nothing
+                        runs, to what the largest request needs */
+  int max_batch;     /* requests at once; 0: 16 */
+  int max_rows;      /* rows of one step: prompts in chunks, and tokens; 0: 1024 */
+  size_t image_tokens; /* image features kept; 0: 4096, and grows like kv_tokens */
+  int max_draft;       /* tokens guessed ahead for one request; 0: 32 */
+  int no_prefix_cache; /* 1: every prompt is computed whole */
+  int no_vision_cache; /* 1: every image is seen again */
+  int no_speculation;  /* 1: one token a step */
 } mv_engine_options;
 
+/* Bytes an engine takes, by part; the model's own beside them. */
+typedef struct mv_memory_plan {
+  size_t kv_tokens, image_tokens;
+  int max_batch, max_rows, max_verify; /* verify: rows of a step that may have logits */
+  size_t weight_bytes;                 /* matrices as the device reads them         */
+  size_t kv_bytes;                     /* pages of keys and values                  */
+  size_t decoder_bytes;                /* activations of max_rows rows              */
+  size_t vision_bytes;                 /* activations of one image of n_patch       */
+  size_t image_bytes;                  /* features of image_tokens                  */
+  size_t logits_bytes;                 /* of max_verify rows                        */
+  size_t host_bytes;                   /* tables of pages and prefixes              */
+  size_t total_bytes;
+} mv_memory_plan;
+
+/* What options come to. n_patch is the largest image's (504 x 504: 1296); 0: none. MV_ERR_USAGE for
+ * options that have no size. */
+mv_status mv_memory_plan_init(mv_memory_plan *plan, const struct mv_checkpoint *checkpoint,
+                       mv_precision precision, const mv_engine_options *options, int n_patch,
+                       mv_error *err);
+
+/* Takes the plan's memory. MV_ERR_MEMORY, before any is taken, when the plan is more than the
+ * machine has. */
 mv_status mv_engine_new(mv_engine **out, mv_model *model, const mv_engine_options *options,
                         mv_error *err);
-void mv_engine_free(mv_engine *engine); /* accepts NULL */
+/* Requests not polled are dropped. Accepts NULL. */
+void mv_engine_free(mv_engine *engine);
 
-/* Answers one request. Fills *result (zeroed first). */
+/* Answers one request, and works on others submitted meanwhile. Fills *result (zeroed first). */
 mv_status mv_engine_generate(mv_engine *engine, const mv_request *request, mv_result *result,
                              mv_error *err);
+
+typedef uint64_t mv_ticket;
+
+/* Prepares a request (pixels, ids) in the calling thread and queues it. Refuses what can never be
+ * answered. The queue has no limit: whoever submits without polling should keep one. */
+mv_status mv_engine_submit(mv_engine *engine, const mv_request *request, mv_ticket *ticket,
+                           mv_error *err);
+/* One step of everything: takes requests up, runs one batch, ends those that are done. Fills
+ * *n_left with the requests not finished. A request's own failure ends that request; a status is
+ * returned for a failure of the device, after which all requests have ended. */
+mv_status mv_engine_step(mv_engine *engine, size_t *n_left, mv_error *err);
+/* Waits until a step would find work. Returns 0 when timeout_ms (< 0: none) passed first. */
+int mv_engine_wait(mv_engine *engine, int timeout_ms);
+/* Takes a finished request: *ticket says which, 0 takes any (and is filled). Returns 1 and fills
+ * *result; where result->status is not MV_OK, *err says why and the rest is zero. Returns 0 when
+ * there is none yet. */
+int mv_engine_poll(mv_engine *engine, mv_ticket *ticket, mv_result *result, mv_error *err);
+/* Ends a request soon; its result holds what was answered. Unknown tickets are ignored. */
+void mv_engine_cancel(mv_engine *engine, mv_ticket ticket);
+
+/* Totals since the engine was made. */
+typedef struct mv_engine_stats {
+  uint64_t n_request, n_step;
+  uint64_t n_prompt_row, n_new_row;        /* rows computed: prompts, tokens and drafts      */
+  uint64_t n_prompt_token, n_cached_token; /* of prompts taken up; found in the prefix cache */
+  uint64_t n_image, n_image_seen;          /* of requests; through the vision tower          */
+  uint64_t n_token, n_verify, n_drafted, n_accepted; /* verify: rows runs that gave tokens      */
+  uint64_t n_evicted;                        /* pages dropped from the prefix cache            */
+  size_t n_page, n_page_free, n_page_cached; /* now                                            */
+  size_t n_queued, n_running;                /* now                                            */
+} mv_engine_stats;
+void mv_engine_get_stats(mv_engine *engine, mv_engine_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -1,12 +1,13 @@
-/* From logits to a token, on the host.
+/* What a request asks of the sampling operation (kernels/sample.h): its parameters, checked, the
+ * tokens a repetition penalty is for, and the random number of every token.
  *
- * In the reference's order: repetition penalty, temperature, top-k, top-p, draw. Temperature 0 is
- * argmax after the penalty; ties go to the lowest id. Log-probabilities are of the logits as the
- * model gave them, before any of this.
+ * The number of token i depends on the seed and i alone: a token checked as a draft is drawn with
+ * the number it would have been drawn with by itself.
  */
 #ifndef MV_RUNTIME_SAMPLER_H
 #define MV_RUNTIME_SAMPLER_H
 
+#include "kernels/sample.h"
 #include "runtime/medvision.h"
 
 #ifdef __cplusplus
@@ -17,10 +18,9 @@ extern "C" {
 typedef struct mv_sampler {
   mv_sampling params;
   int n_vocab;
-  unsigned char *seen; /* [n_vocab] 1: occurs in prompt or answer (repetition penalty) */
-  mv_logprob *order;   /* [n_vocab] scratch: candidates, best first                    */
-  float *scores;       /* [n_vocab] scratch                                            */
-  uint64_t state;      /* of the random numbers */
+  int32_t *seen;          /* [n_seen] distinct ids of prompt and answer; NULL without a penalty */
+  unsigned char *is_seen; /* [n_vocab] */
+  int n_seen;
 } mv_sampler;
 
 /* MV_ERR_USAGE for parameters out of range (negative temperature, top_p outside (0, 1], ...). */
@@ -30,13 +30,11 @@ void mv_sampler_free(mv_sampler *sampler);
 
 /* Tells the sampler of a token of the prompt or the answer. */
 void mv_sampler_note(mv_sampler *sampler, int32_t id);
+/* Takes back all but the first n_seen: drafts that were noted. */
+void mv_sampler_forget(mv_sampler *sampler, int n_seen);
 
-/* Draws from logits [n_vocab], which are left as they are. */
-int32_t mv_sampler_next(mv_sampler *sampler, const float *logits);
-
-/* Log-probability of `id` into *chosen, and the k best, best first, into top[k]. */
-void mv_sampler_logprobs(mv_sampler *sampler, const float *logits, int32_t id, mv_logprob *chosen,
-                         mv_logprob *top, int k);
+/* How to choose token `index` of the answer, after all that was noted. Borrows from the sampler. */
+mv_sample_row mv_sampler_row(const mv_sampler *sampler, size_t index);
 
 #ifdef __cplusplus
 }

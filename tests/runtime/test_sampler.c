@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/ops.h"
 #include "runtime/memory.h"
 #include "tests/check_main.h"
 
@@ -27,15 +28,49 @@ static mv_sampler make(mv_sampling params, int n_vocab) {
   return s;
 }
 
+/* ---- the operation, on the CPU, as the engine asks it ---- */
+
+static mv_device device;
+static size_t n_drawn; /* index of the next token */
+
+static void open_device(void) {
+  ck_assert_int_eq(mv_device_open_cpu(&device, 1, NULL, &err), MV_OK);
+  n_drawn = 0;
+}
+
+static void close_device(void) { mv_device_close_cpu(&device); }
+
+static int32_t draw(const mv_sampler *s, const float *logits, size_t index) {
+  mv_sample_dims dims = {1, s->n_vocab, 0};
+  mv_sample_row row = mv_sampler_row(s, index);
+  mv_pick pick;
+  mv_sample_cpu(&device, &dims, &row, logits, &pick, NULL);
+  return pick.id;
+}
+
+static int32_t next(const mv_sampler *s, const float *logits) { return draw(s, logits, n_drawn++); }
+
+/* The log-probabilities of the choice and the k best. */
+static void logprobs(const mv_sampler *s, const float *logits, mv_logprob *chosen, mv_logprob *top,
+                     int k) {
+  mv_sample_dims dims = {1, s->n_vocab, k};
+  mv_sample_row row = mv_sampler_row(s, n_drawn++);
+  mv_pick pick, *best = malloc((size_t)(k + 1) * sizeof *best);
+  mv_sample_cpu(&device, &dims, &row, logits, &pick, k ? best : NULL);
+  *chosen = (mv_logprob){pick.id, pick.logprob};
+  for (int i = 0; i < k; i++) top[i] = (mv_logprob){best[i].id, best[i].logprob};
+  free(best);
+}
+
 /* ---- greedy ---- */
 
 START_TEST(greedy_takes_the_best_and_the_lowest_of_equals) {
   static const float logits[] = {-1, 3, 2, 3, -INFINITY}, last[] = {0, 0, 0, 0, 0.5f};
   static const float equal[5] = {0};
   mv_sampler s = make(greedy(), 5);
-  ck_assert_int_eq(mv_sampler_next(&s, logits), 1);
-  ck_assert_int_eq(mv_sampler_next(&s, last), 4);
-  ck_assert_int_eq(mv_sampler_next(&s, equal), 0);
+  ck_assert_int_eq(next(&s, logits), 1);
+  ck_assert_int_eq(next(&s, last), 4);
+  ck_assert_int_eq(next(&s, equal), 0);
   mv_sampler_free(&s);
 }
 END_TEST
@@ -50,9 +85,9 @@ START_TEST(penalty_divides_positive_and_multiplies_negative_logits) {
   mv_sampler_note(&s, 4);
   static const float positive[] = {4, 2.5f, 3, 1}, negative[] = {-1, -1.5f, -0.9f, -3};
   static const float barely[] = {4, 1.9f, 1, 1};
-  ck_assert_int_eq(mv_sampler_next(&s, positive), 1); /* 2, 2.5, 1.5, 1       */
-  ck_assert_int_eq(mv_sampler_next(&s, negative), 1); /* -2, -1.5, -1.8, -3   */
-  ck_assert_int_eq(mv_sampler_next(&s, barely), 0);   /* 2, 1.9, 0.5, 1: once only */
+  ck_assert_int_eq(next(&s, positive), 1); /* 2, 2.5, 1.5, 1       */
+  ck_assert_int_eq(next(&s, negative), 1); /* -2, -1.5, -1.8, -3   */
+  ck_assert_int_eq(next(&s, barely), 0);   /* 2, 1.9, 0.5, 1: once only */
   mv_sampler_free(&s);
 }
 END_TEST
@@ -63,7 +98,7 @@ START_TEST(penalty_moves_probabilities_too) {
   mv_sampler s = make(p, 2);
   static const float logits[] = {20, 10};
   mv_sampler_note(&s, 0);
-  for (int i = 0; i < 100; i++) ck_assert_int_eq(mv_sampler_next(&s, logits), 1);
+  for (int i = 0; i < 100; i++) ck_assert_int_eq(next(&s, logits), 1);
   mv_sampler_free(&s);
 }
 END_TEST
@@ -105,7 +140,7 @@ static void check_distribution(mv_sampling p, int n_support) {
   brute_force(logits, p, want);
   mv_sampler s = make(p, V);
   for (int i = 0; i < N_DRAW; i++) {
-    int32_t id = mv_sampler_next(&s, logits);
+    int32_t id = next(&s, logits);
     ck_assert(id >= 0 && id < V);
     count[id]++;
   }
@@ -157,9 +192,9 @@ START_TEST(a_seed_is_reproducible_and_seeds_differ) {
   p.seed = 8;
   mv_sampler c = make(p, V);
   for (int i = 0; i < 200; i++) {
-    int32_t x = mv_sampler_next(&a, logits);
-    ck_assert_int_eq(x, mv_sampler_next(&b, logits));
-    same += x == mv_sampler_next(&c, logits);
+    int32_t x = draw(&a, logits, (size_t)i);
+    ck_assert_int_eq(x, draw(&b, logits, (size_t)i));
+    same += x == draw(&c, logits, (size_t)i);
   }
   ck_assert_int_lt(same, 50);
   mv_sampler_free(&a);
@@ -192,9 +227,8 @@ START_TEST(logprobs_are_of_the_raw_logits_and_sum_to_one) {
   for (int i = 0; i < BIG; i++) max = fmax(max, (double)logits[i]);
   for (int i = 0; i < BIG; i++) log_sum += exp((double)logits[i] - max);
   log_sum = max + log(log_sum);
-  mv_sampler_logprobs(&s, logits, 5, &chosen, top, BIG);
-  ck_assert_int_eq(chosen.token_id, 5);
-  ck_assert_double_eq_tol((double)chosen.logprob, (double)logits[5] - log_sum, 1e-6);
+  logprobs(&s, logits, &chosen, top, BIG);
+  ck_assert_double_eq_tol((double)chosen.logprob, (double)logits[chosen.token_id] - log_sum, 1e-6);
   for (int i = 0; i < BIG; i++) {
     sum += exp((double)top[i].logprob);
     ck_assert_double_eq_tol((double)top[i].logprob, (double)logits[top[i].token_id] - log_sum,
@@ -212,14 +246,14 @@ START_TEST(the_k_best_are_the_k_best) {
   mv_logprob all[BIG], top[BIG], chosen;
   fill(logits, BIG);
   mv_sampler s = make(greedy(), BIG);
-  mv_sampler_logprobs(&s, logits, 0, &chosen, all, BIG);
+  logprobs(&s, logits, &chosen, all, BIG);
   for (int i = 1; i < BIG; i++) {
     float before = logits[all[i - 1].token_id], now = logits[all[i].token_id];
     ck_assert(before > now || (before == now && all[i - 1].token_id < all[i].token_id));
   }
   for (size_t j = 0; j < sizeof ks / sizeof *ks; j++) {
     memset(top, 0xAB, sizeof top);
-    mv_sampler_logprobs(&s, logits, 0, &chosen, top, ks[j]);
+    logprobs(&s, logits, &chosen, top, ks[j]);
     ck_assert_int_eq(memcmp(top, all, (size_t)ks[j] * sizeof *top), 0);
     if (ks[j] < BIG) ck_assert_int_eq(top[ks[j]].token_id, (int32_t)0xABABABAB);
   }
@@ -231,7 +265,7 @@ START_TEST(logprobs_survive_extreme_logits) {
   static const float huge[] = {1e30f, -1e30f, 1e30f, 0};
   mv_logprob chosen, top[4];
   mv_sampler s = make(greedy(), 4);
-  mv_sampler_logprobs(&s, huge, 2, &chosen, top, 4);
+  logprobs(&s, huge, &chosen, top, 4);
   ck_assert_float_eq_tol(chosen.logprob, -0.69314718f, 1e-6f);
   ck_assert_int_eq(top[0].token_id, 0);
   ck_assert_int_eq(top[1].token_id, 2);
@@ -252,9 +286,9 @@ START_TEST(logits_that_are_no_numbers_do_no_harm) {
     for (int k = 0; k <= 100; k++) {
       mv_sampling p = warm(k % 2 ? 0 : 1, 0.9f, k % 5);
       mv_sampler s = make(p, 100);
-      int32_t id = mv_sampler_next(&s, logits);
+      int32_t id = next(&s, logits);
       ck_assert(id >= 0 && id < 100);
-      mv_sampler_logprobs(&s, logits, id, &chosen, top, k);
+      logprobs(&s, logits, &chosen, top, k);
       for (int i = 0; i < k; i++) ck_assert(top[i].token_id >= 0 && top[i].token_id < 100);
       mv_sampler_free(&s);
     }
@@ -266,8 +300,8 @@ START_TEST(greedy_passes_over_what_is_no_number) {
   static const float logits[] = {NAN, 1, 3, NAN, 2};
   mv_logprob chosen, top[2];
   mv_sampler s = make(greedy(), 5);
-  ck_assert_int_eq(mv_sampler_next(&s, logits), 2);
-  mv_sampler_logprobs(&s, logits, 2, &chosen, top, 2);
+  ck_assert_int_eq(next(&s, logits), 2);
+  logprobs(&s, logits, &chosen, top, 2);
   ck_assert_int_eq(top[0].token_id, 2);
   ck_assert_int_eq(top[1].token_id, 4);
   mv_sampler_free(&s);
@@ -311,10 +345,31 @@ static int refuse_at(size_t n_bytes, void *user) {
   return --*(int *)user != 0;
 }
 
+/* Drafts are noted to see what would follow, and taken back. */
+START_TEST(what_was_noted_can_be_taken_back) {
+  mv_sampling p = greedy();
+  p.repetition_penalty = 2;
+  mv_sampler s = make(p, 4);
+  static const float logits[] = {4, 3, 1, 1};
+  mv_sampler_note(&s, 2);
+  int n_seen = s.n_seen;
+  ck_assert_int_eq(next(&s, logits), 0);
+  mv_sampler_note(&s, 0);
+  mv_sampler_note(&s, 0);
+  ck_assert_int_eq(next(&s, logits), 1);
+  mv_sampler_forget(&s, n_seen);
+  ck_assert_int_eq(next(&s, logits), 0);
+  mv_sampler_note(&s, 0);
+  ck_assert_int_eq(s.n_seen, 2);
+  mv_sampler_free(&s);
+}
+END_TEST
+
 START_TEST(no_memory_is_a_status) {
   for (int k = 1;; k++) {
     int left = k;
     mv_sampling p = greedy();
+    p.repetition_penalty = 2; /* nothing is noted without one */
     mv_sampler s;
     mv_alloc_set_hook(refuse_at, &left);
     mv_status status = mv_sampler_init(&s, &p, 10, &err);
@@ -333,6 +388,7 @@ static Suite *suite(void) {
   Suite *s = suite_create("sampler");
   TCase *t = tcase_create("sampler");
   tcase_set_timeout(t, 60);
+  tcase_add_checked_fixture(t, open_device, close_device);
   tcase_add_test(t, greedy_takes_the_best_and_the_lowest_of_equals);
   tcase_add_test(t, penalty_divides_positive_and_multiplies_negative_logits);
   tcase_add_test(t, penalty_moves_probabilities_too);
@@ -346,6 +402,7 @@ static Suite *suite(void) {
   tcase_add_test(t, logits_that_are_no_numbers_do_no_harm);
   tcase_add_test(t, greedy_passes_over_what_is_no_number);
   tcase_add_test(t, refuses_values_out_of_range);
+  tcase_add_test(t, what_was_noted_can_be_taken_back);
   tcase_add_test(t, no_memory_is_a_status);
   suite_add_tcase(s, t);
   return s;

@@ -1,0 +1,116 @@
+/* The inside of an engine, shared by its sources:
+ *
+ *   engine.c     the public calls: lists of jobs, threads
+ *   pool.c       device memory: pages, image features, activations; what a job holds of it
+ *   scheduler.c  which requests start, and the rows of a step
+ *   plan.c  bytes before they are taken
+ */
+#ifndef MV_RUNTIME_ENGINE_H
+#define MV_RUNTIME_ENGINE_H
+
+#include <pthread.h>
+
+#include "runtime/forward.h"
+#include "runtime/job.h"
+#include "runtime/prefix_cache.h"
+#include "runtime/vision_cache.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mv_job_list {
+  mv_job *first, *last;
+  size_t n;
+} mv_job_list;
+
+void mv_job_list_add(mv_job_list *list, mv_job *job);
+/* Takes out the job after `before` (NULL: the first). */
+mv_job *mv_job_list_take(mv_job_list *list, mv_job *before);
+
+/* One step's batch, on the host. */
+typedef struct mv_step_rows {
+  int n_row, n_new, n_seq, n_want, n_best;
+  int32_t *ids;          /* [cap] */
+  int32_t *place;        /* [cap, 3] positions as they are collected */
+  int32_t *position;     /* [3, n_row] the same as the forward pass wants them */
+  int32_t *want;         /* [max_verify] */
+  mv_seq_rows *seqs;     /* [2 * max_batch] */
+  mv_sample_row *sample; /* [max_verify] */
+  mv_pick *picks;        /* [max_verify] */
+  mv_pick *best;         /* [n_want, n_best], grows with requests that want more */
+  size_t best_cap;
+} mv_step_rows;
+
+struct mv_engine {
+  mv_model *model;           /* borrows */
+  mv_engine_options options; /* zeros replaced by what they stand for, but for growing sizes */
+  mv_job_limits limits;
+  int max_verify;
+
+  /* device memory */
+  mv_activations vision, decoder;
+  void *cache; /* n_layer blocks of pages */
+  float *image_rows;
+  float *logits;  /* [max_verify, vocab] */
+  mv_pick *picks; /* [max_verify]        */
+  mv_pick *best;  /* rows.best_cap       */
+
+  mv_kv_pages pages;
+  mv_prefix_cache prefix;
+  mv_vision_cache seen;
+
+  mv_step_rows rows;
+  mv_job_list waiting;
+  mv_job **running; /* [max_batch] */
+  int n_running;
+  mv_engine_stats count; /* of the stepping thread */
+
+  /* under the lock */
+  pthread_mutex_t lock;
+  pthread_cond_t work;
+  mv_job_list arrived, ended;
+  mv_job *all;   /* not polled yet, by sibling */
+  size_t n_open; /* not ended yet */
+  mv_ticket last_ticket;
+  mv_engine_stats stats;
+};
+
+/* ---- plan.c ---- */
+
+/* Zeros become numbers, but for kv_tokens and image_tokens. Returns the rows that may have logits.
+ */
+int mv_engine_options_resolve(mv_engine_options *options);
+/* Bytes of memory of this machine; 0 when unknown. */
+size_t mv_machine_bytes(void);
+
+/* ---- pool.c ---- */
+
+mv_status mv_pool_init(mv_engine *engine, mv_error *err);
+void mv_pool_free(mv_engine *engine);
+size_t mv_pool_stride(const mv_engine *engine); /* bytes of one layer's pages */
+/* Whether the request could start if it were alone, with the sizes the options allow. */
+mv_status mv_pool_check(const mv_engine *engine, const mv_job *job, mv_error *err);
+
+typedef enum mv_started { MV_STARTED, MV_NO_ROOM, MV_START_FAILED } mv_started;
+
+/* Gives a job its pages, the known ones first, and the features of its images. A failure is in
+ * job->err. */
+mv_started mv_pool_start(mv_engine *engine, mv_job *job);
+/* Keeps what is computed of the prompt for others. */
+void mv_pool_keep_prefix(mv_engine *engine, mv_job *job);
+void mv_pool_drop_images(mv_engine *engine, mv_job *job);
+/* Takes back everything. */
+void mv_pool_end(mv_engine *engine, mv_job *job);
+
+/* ---- scheduler.c ---- */
+
+/* Starts what can start, runs one batch, ends what is over. */
+mv_status mv_scheduler_step(mv_engine *engine, mv_error *err);
+/* A running job is over: its memory goes back and it is handed to who polls. engine.c */
+void mv_engine_finish(mv_engine *engine, mv_job *job);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

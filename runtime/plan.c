@@ -1,0 +1,108 @@
+/* What an engine will take, before it takes it. */
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/engine.h"
+
+#define DEFAULT_BATCH 16
+#define DEFAULT_ROWS 1024
+#define DEFAULT_DRAFT 32
+#define VERIFY_ROWS 128 /* rows with logits a step, more with larger batches */
+#define FIRST_KV_TOKENS 8192
+#define FIRST_IMAGE_TOKENS 4096
+#define LIMIT ((size_t)1 << 30) /* of every count */
+
+int mv_engine_options_resolve(mv_engine_options *o) {
+  if (o->max_batch <= 0) o->max_batch = DEFAULT_BATCH;
+  if (o->max_rows <= 0) o->max_rows = DEFAULT_ROWS;
+  if (o->max_draft <= 0) o->max_draft = DEFAULT_DRAFT;
+  if (o->no_speculation) o->max_draft = 0;
+  if (o->no_speculation) return o->max_batch;
+  int with_drafts = o->max_batch + o->max_draft;
+  return with_drafts > VERIFY_ROWS ? with_drafts : VERIFY_ROWS;
+}
+
+size_t mv_machine_bytes(void) {
+#ifdef _SC_PHYS_PAGES
+  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
+#else
+  return 0;
+#endif
+}
+
+static mv_stack decoder_shape(const mv_text_config *t) {
+  mv_stack s = {.n_layer = t->n_layer,
+                .d_model = t->d_model,
+                .d_ff = t->d_ff,
+                .n_head = t->n_head,
+                .n_kv = t->n_kv,
+                .d_head = t->head_dim};
+  return s;
+}
+
+static mv_stack vision_shape(const mv_vision_config *v) {
+  mv_stack s = {.n_layer = v->depth,
+                .d_model = v->d_model,
+                .d_ff = v->d_ff,
+                .n_head = v->n_head,
+                .n_kv = v->n_head,
+                .d_head = v->head_dim};
+  return s;
+}
+
+/* A model without weights, enough to size what works on it. */
+static void shape_model(mv_model *m, const mv_config *config, mv_dtype dtype) {
+  const mv_vision_config *v = &config->vision;
+  memset(m, 0, sizeof *m);
+  mv_device_open_cpu(&m->device, 1, NULL, NULL);
+  m->ops = &mv_ops_cpu;
+  m->dtype = dtype;
+  m->decoder = decoder_shape(&config->text);
+  m->vision = vision_shape(v);
+  m->patch_embed.n_in = v->d_patch;
+  m->merger_fc1.n_in = v->merge_size * v->merge_size * v->d_model;
+}
+
+/* Matrices as they will be read; the embedding keeps its own format. */
+static size_t weight_bytes(const mv_checkpoint *c, mv_dtype dtype) {
+  double n = 0;
+  for (int part = 0; part < MV_PART_N; part++) {
+    mv_part_total total = mv_checkpoint_total(c, (mv_part)part);
+    n += dtype == MV_DTYPE_BF16 ? 2.0 * (double)total.n_params : (double)total.n_bytes;
+  }
+  return (size_t)n;
+}
+
+mv_status mv_memory_plan_init(mv_memory_plan *plan, const mv_checkpoint *checkpoint,
+                              mv_precision precision, const mv_engine_options *options, int n_patch,
+                              mv_error *err) {
+  mv_engine_options o = options ? *options : (mv_engine_options){0};
+  const mv_config *config = mv_checkpoint_config(checkpoint);
+  mv_model shape;
+  mv_dtype dtype = precision == MV_PRECISION_FP32 ? MV_DTYPE_F32 : MV_DTYPE_BF16;
+  memset(plan, 0, sizeof *plan);
+  shape_model(&shape, config, dtype);
+  plan->max_verify = mv_engine_options_resolve(&o);
+  plan->max_batch = o.max_batch;
+  plan->max_rows = o.max_rows;
+  plan->kv_tokens = o.kv_tokens ? o.kv_tokens : FIRST_KV_TOKENS;
+  plan->image_tokens = o.image_tokens ? o.image_tokens : FIRST_IMAGE_TOKENS;
+  if (plan->kv_tokens > LIMIT || plan->image_tokens > LIMIT || (size_t)o.max_rows > LIMIT / 2 ||
+      (size_t)o.max_batch > LIMIT / 2 || (size_t)o.max_draft > LIMIT / 2)
+    return mv_fail(err, MV_ERR_USAGE, "a batch of %d, %d rows and %zu tokens has no size",
+                   o.max_batch, o.max_rows, plan->kv_tokens);
+  size_t n_page = (plan->kv_tokens + MV_PAGE_TOKENS - 1) / MV_PAGE_TOKENS;
+  plan->weight_bytes = weight_bytes(checkpoint, dtype);
+  plan->kv_bytes = n_page * (size_t)shape.decoder.n_layer *
+                   mv_kv_page_bytes(shape.decoder.n_kv, shape.decoder.d_head, dtype);
+  plan->decoder_bytes = mv_activations_bytes(&shape, &shape.decoder, o.max_rows + plan->max_verify);
+  plan->vision_bytes = n_patch > 0 ? mv_activations_bytes(&shape, &shape.vision, n_patch) : 0;
+  plan->image_bytes = plan->image_tokens * (size_t)shape.decoder.d_model * sizeof(float);
+  plan->logits_bytes = (size_t)plan->max_verify * (size_t)config->text.vocab_size * sizeof(float);
+  plan->host_bytes = n_page * (mv_prefix_cache_page_bytes() + 2 * sizeof(int32_t));
+  plan->total_bytes = plan->weight_bytes + plan->kv_bytes + plan->decoder_bytes +
+                      plan->vision_bytes + plan->image_bytes + plan->logits_bytes +
+                      plan->host_bytes;
+  return MV_OK;
+}

@@ -1,0 +1,402 @@
+/* Which requests start, the rows of a step, and what its tokens mean.
+ *
+ * A step's rows: first the tokens being generated, one a running request and its drafts, then
+ * chunks of prompts, the shortest remainder first. Only prompts are limited by max_rows: requests
+ * that are answering are never kept waiting by those that are not yet.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "runtime/engine.h"
+
+#define LOOK_AHEAD 64  /* waiting requests that are looked at for one that fits */
+#define MAX_PASSED 64  /* steps that later requests may pass one that finds no room */
+#define MAX_UNSERVED 8 /* steps that a started prompt may go without rows */
+
+/* ---- lists ---- */
+
+void mv_job_list_add(mv_job_list *list, mv_job *job) {
+  job->next = NULL;
+  if (list->last)
+    list->last->next = job;
+  else
+    list->first = job;
+  list->last = job;
+  list->n++;
+}
+
+mv_job *mv_job_list_take(mv_job_list *list, mv_job *before) {
+  mv_job *job = before ? before->next : list->first;
+  if (!job) return NULL;
+  if (before)
+    before->next = job->next;
+  else
+    list->first = job->next;
+  if (list->last == job) list->last = before;
+  job->next = NULL;
+  list->n--;
+  return job;
+}
+
+/* ---- starting ---- */
+
+static int in_prefill(const mv_job *job) { return job->n_kv < job->result.n_prompt; }
+
+static size_t prompt_left(const mv_job *job) { return job->result.n_prompt - job->n_kv; }
+
+/* How much of a prompt is being computed for another right now, in whole pages. */
+static size_t coming_prefix(const mv_engine *e, const mv_job *job) {
+  size_t most = 0;
+  for (int i = 0; i < e->n_running; i++) {
+    const mv_job *other = e->running[i];
+    if (!in_prefill(other) || other->dump) continue;
+    size_t n = job->result.n_prompt < other->result.n_prompt ? job->result.n_prompt
+                                                             : other->result.n_prompt;
+    size_t same = 0;
+    while (same < n && mv_hash_eq(job->keys[same], other->keys[same])) same++;
+    if (same > most) most = same;
+  }
+  return most / MV_PAGE_TOKENS * MV_PAGE_TOKENS;
+}
+
+static size_t known_prefix(mv_engine *e, mv_job *job) {
+  if (!e->pages.n_page) return 0;
+  return (size_t)MV_PAGE_TOKENS *
+         (size_t)mv_prefix_cache_find(&e->prefix, job->keys, job->result.n_prompt - 1, job->pages)
+             .n_page;
+}
+
+/* Whether waiting a step or two gives it pages that another is computing. */
+static int better_wait(mv_engine *e, mv_job *job) {
+  if (e->options.no_prefix_cache || job->dump) return 0;
+  size_t coming = coming_prefix(e, job);
+  return coming && coming > known_prefix(e, job);
+}
+
+static int may_start_beside(const mv_engine *e, const mv_job *job) {
+  if (e->n_running == 0) return 1;
+  return !job->dump && !e->running[0]->dump; /* a dump shows one request alone */
+}
+
+/* Starts the job after `before`. Returns 1 when the job left the list. */
+static int try_start(mv_engine *e, mv_job *before) {
+  mv_job *job = before ? before->next : e->waiting.first;
+  if (!may_start_beside(e, job) || better_wait(e, job)) return 0;
+  mv_started started = mv_pool_start(e, job);
+  if (started == MV_NO_ROOM) return 0;
+  mv_job_list_take(&e->waiting, before);
+  e->running[e->n_running++] = job;
+  e->count.n_request++;
+  if (started == MV_START_FAILED) {
+    mv_job_fail(job, job->err.code, NULL);
+    mv_device_recover(&e->model->device);
+  }
+  return 1;
+}
+
+static size_t prompts_left(const mv_engine *e) {
+  size_t n = 0;
+  for (int i = 0; i < e->n_running; i++)
+    n += in_prefill(e->running[i]) ? prompt_left(e->running[i]) : 0;
+  return n;
+}
+
+static void end_cancelled(mv_engine *e) {
+  for (mv_job *before = NULL, *job = e->waiting.first; job;) {
+    mv_job *next = job->next;
+    if (atomic_load(&job->cancelled)) {
+      mv_job_list_take(&e->waiting, before);
+      job->result.finish = MV_FINISH_CANCELLED;
+      mv_engine_finish(e, job);
+    } else {
+      before = job;
+    }
+    job = next;
+  }
+}
+
+/* In the order of arrival; what finds no room may be passed for a while by what does. Enough
+ * prompts for this step are enough. */
+static void start_jobs(mv_engine *e) {
+  mv_job *before = NULL;
+  for (int seen = 0; seen < LOOK_AHEAD; seen++) {
+    mv_job *job = before ? before->next : e->waiting.first;
+    if (!job || e->n_running == e->options.max_batch) return;
+    if (prompts_left(e) >= (size_t)e->options.max_rows) return;
+    if (try_start(e, before)) continue;
+    if (++job->n_wait > MAX_PASSED) return;
+    before = job;
+  }
+}
+
+/* ---- rows ---- */
+
+static int32_t *add_row(mv_step_rows *r, int32_t id) {
+  r->ids[r->n_row] = id;
+  return r->place + 3 * (size_t)r->n_row++;
+}
+
+static void add_run(mv_step_rows *r, mv_job *job, int n_row, size_t pos0) {
+  r->seqs[r->n_seq++] = (mv_seq_rows){r->n_row - n_row, n_row, (int)pos0, job->pages, NULL};
+}
+
+static int add_want(mv_step_rows *r, const mv_job *job, int row, size_t index) {
+  r->want[r->n_want] = row;
+  r->sample[r->n_want] = mv_sampler_row(&job->sampler, index);
+  if (job->request.n_logprob > r->n_best) r->n_best = job->request.n_logprob;
+  return r->n_want++;
+}
+
+/* Token `index` of the answer, as a row. */
+static void add_answer_row(mv_step_rows *r, const mv_job *job, size_t index, int32_t id) {
+  int32_t *place = add_row(r, id), p = job->next_position + (int32_t)index;
+  place[0] = place[1] = place[2] = p;
+}
+
+/* The newest token, unless the prompt's last row stands for it, and the drafts after it. */
+static void add_answer_rows(mv_step_rows *r, mv_job *job) {
+  size_t n_token = job->result.n_token, pos0 = mv_job_length(job);
+  int row0 = r->n_row, n_seen = job->sampler.n_seen;
+  if (n_token) {
+    pos0--;
+    add_answer_row(r, job, n_token - 1, job->result.token_ids[n_token - 1]);
+    job->base_want = add_want(r, job, row0, n_token);
+  }
+  job->draft_want = r->n_want;
+  for (int i = 0; i < job->n_draft; i++) {
+    mv_sampler_note(&job->sampler, job->draft[i]);
+    add_answer_row(r, job, n_token + (size_t)i, job->draft[i]);
+    add_want(r, job, r->n_row - 1, n_token + (size_t)i + 1);
+  }
+  mv_sampler_forget(&job->sampler, n_seen);
+  if (r->n_row > row0) add_run(r, job, r->n_row - row0, pos0);
+}
+
+/* The id a row is embedded by: a token, or ~i for row i of the image features. */
+static int32_t prompt_id(const mv_engine *e, const mv_job *job, size_t i) {
+  for (int k = 0; k < job->request.n_image; k++) {
+    const mv_job_image *image = &job->images[k];
+    if (i >= image->token0 && i < image->token0 + (size_t)image->n_token)
+      return ~(e->seen.entries[image->entry].row0 + (int32_t)(i - image->token0));
+  }
+  return job->result.prompt_ids[i];
+}
+
+static void add_prompt_rows(mv_engine *e, mv_job *job, int n_row) {
+  mv_step_rows *r = &e->rows;
+  size_t n = job->result.n_prompt;
+  for (size_t i = job->n_kv; i < job->n_kv + (size_t)n_row; i++) {
+    int32_t *place = add_row(r, prompt_id(e, job, i));
+    for (size_t axis = 0; axis < 3; axis++) place[axis] = job->position[axis * n + i];
+  }
+  add_run(r, job, n_row, job->n_kv);
+  if (prompt_left(job) == (size_t)n_row) job->base_want = add_want(r, job, r->n_row - 1, 0);
+}
+
+/* ---- shares of a step ---- */
+
+/* The started prompt that gets rows next: one left out for long, else the shortest remainder. */
+static mv_job *next_prompt(const mv_engine *e) {
+  mv_job *best = NULL;
+  for (int i = 0; i < e->n_running; i++) {
+    mv_job *job = e->running[i];
+    if (job->is_done || !in_prefill(job) || job->n_chunk) continue;
+    int urgent = job->n_wait > MAX_UNSERVED;
+    if (!best || urgent > (best->n_wait > MAX_UNSERVED) ||
+        (urgent == (best->n_wait > MAX_UNSERVED) && prompt_left(job) < prompt_left(best)))
+      best = job;
+  }
+  return best;
+}
+
+static void share_prompts(mv_engine *e) {
+  int left = e->options.max_rows;
+  for (int i = 0; i < e->n_running; i++) e->running[i]->n_chunk = 0;
+  for (mv_job *job; left > 0 && (job = next_prompt(e)) != NULL; left -= job->n_chunk) {
+    job->n_chunk = prompt_left(job) < (size_t)left ? (int)prompt_left(job) : left;
+    job->n_wait = 0;
+  }
+  for (int i = 0; i < e->n_running; i++)
+    if (in_prefill(e->running[i]) && !e->running[i]->n_chunk) e->running[i]->n_wait++;
+}
+
+static int answers_next(const mv_job *job) {
+  return !job->is_done && (!in_prefill(job) || prompt_left(job) == (size_t)job->n_chunk);
+}
+
+/* ---- the batch ---- */
+
+static void on_stage(void *user, const char *name, int layer, const void *rows, mv_dtype dtype,
+                     int n_row, int d) {
+  mv_engine *e = user;
+  mv_dump *dump = e->running[0]->dump;
+  if (dump && e->running[0]->n_chunk) mv_dump_rows(dump, name, layer, rows, dtype, n_row, d);
+}
+
+static void on_layer(void *user, int layer, int n_layer) {
+  mv_engine *e = user;
+  for (int i = 0; i < e->n_running; i++) {
+    const mv_request *q = &e->running[i]->request;
+    if (e->running[i]->n_chunk && q->on_progress)
+      q->on_progress(q->user, "prefill", (size_t)layer, (size_t)n_layer);
+  }
+}
+
+static void collect_rows(mv_engine *e) {
+  mv_step_rows *r = &e->rows;
+  r->n_row = r->n_seq = r->n_want = r->n_best = 0;
+  for (int i = 0; i < e->n_running; i++) {
+    mv_job *job = e->running[i];
+    job->base_want = -1;
+    if (answers_next(job)) add_answer_rows(r, job);
+  }
+  r->n_new = r->n_row;
+  for (int i = 0; i < e->n_running; i++)
+    if (e->running[i]->n_chunk) add_prompt_rows(e, e->running[i], e->running[i]->n_chunk);
+  for (int row = 0; row < r->n_row; row++)
+    for (int axis = 0; axis < 3; axis++)
+      r->position[axis * r->n_row + row] = r->place[3 * row + axis];
+}
+
+/* Room for what requests with many log-probabilities want. */
+static mv_status reserve_best(mv_engine *e, mv_error *err) {
+  mv_step_rows *r = &e->rows;
+  size_t n = (size_t)r->n_want * (size_t)r->n_best, bytes;
+  if (n <= r->best_cap) return MV_OK;
+  e->model->ops->free(&e->model->device, e->best);
+  mv_free(r->best);
+  r->best_cap = 0;
+  if (!mv_mul_size(n, sizeof *r->best, &bytes))
+    return mv_fail(err, MV_ERR_MEMORY, "no memory for log-probabilities");
+  r->best = mv_alloc(bytes);
+  e->best = e->model->ops->alloc(&e->model->device, bytes);
+  if (!r->best) return mv_fail(err, MV_ERR_MEMORY, "no memory for log-probabilities");
+  MV_TRY(mv_device_status(&e->model->device, err));
+  r->best_cap = n;
+  return MV_OK;
+}
+
+/* Rows through the decoder to tokens. A step of tokens alone may be recorded by the device. */
+static mv_status run_batch(mv_engine *e, mv_error *err) {
+  mv_step_rows *r = &e->rows;
+  mv_model *m = e->model;
+  mv_tap tap = {on_stage, on_layer, e};
+  mv_batch batch = {r->n_row,      r->ids,  r->position, r->seqs, r->n_seq,
+                    e->image_rows, r->want, r->n_want,   r->n_new};
+  mv_sample_dims dims = {r->n_want, m->head.n_out, r->n_best};
+  int records = r->n_new == r->n_row, again;
+  MV_TRY(reserve_best(e, err));
+  do {
+    if (records) m->ops->step_begin(&m->device);
+    mv_decoder_forward(m, &e->decoder, &batch, e->cache, mv_pool_stride(e), e->logits,
+                       records ? NULL : &tap);
+    if (r->n_want)
+      m->ops->sample(&m->device, &dims, r->sample, e->logits, e->picks, r->n_best ? e->best : NULL);
+    again = records && m->ops->step_end(&m->device);
+  } while (again);
+  if (r->n_want) {
+    size_t n = (size_t)r->n_want;
+    m->ops->download(&m->device, r->picks, e->picks, n * sizeof *r->picks);
+    if (r->n_best)
+      m->ops->download(&m->device, r->best, e->best, n * (size_t)r->n_best * sizeof *r->best);
+  }
+  return mv_device_status(&m->device, err);
+}
+
+/* ---- what came of it ---- */
+
+static mv_status take_pick(mv_engine *e, mv_job *job, int want) {
+  const mv_step_rows *r = &e->rows;
+  return mv_job_take(job, r->picks[want], r->best + (size_t)want * (size_t)r->n_best, r->n_best);
+}
+
+/* The row of the last token gives the next; a draft that is that token gives one more, and so on.
+ */
+static void take_tokens(mv_engine *e, mv_job *job) {
+  int accepted = 0;
+  size_t n0 = job->result.n_token;
+  mv_status status = take_pick(e, job, job->base_want);
+  while (status == MV_OK && !job->is_done && accepted < job->n_draft &&
+         e->rows.picks[accepted ? job->draft_want + accepted - 1 : job->base_want].id ==
+             job->draft[accepted]) {
+    status = take_pick(e, job, job->draft_want + accepted);
+    accepted++;
+  }
+  if (status != MV_OK) {
+    mv_job_fail(job, status, NULL);
+    return;
+  }
+  job->n_kv += (size_t)accepted + (n0 ? 1 : 0);
+  job->result.n_step++;
+  job->result.n_drafted += (size_t)job->n_draft;
+  job->result.n_accepted += (size_t)accepted;
+  e->count.n_verify++;
+  e->count.n_drafted += (uint64_t)job->n_draft;
+  e->count.n_accepted += (uint64_t)accepted;
+  e->count.n_token += job->result.n_token - n0;
+}
+
+static void write_dump(mv_engine *e, mv_job *job) {
+  mv_dump_rows(job->dump, "logits", -1, e->logits, MV_DTYPE_F32, 1, e->model->head.n_out);
+  mv_status status = mv_dump_write(job->dump, job->request.dump_dir, &job->err);
+  if (status != MV_OK) mv_job_fail(job, status, NULL);
+}
+
+static void advance(mv_engine *e, mv_job *job) {
+  if (job->n_chunk) {
+    job->n_kv += (size_t)job->n_chunk;
+    mv_pool_keep_prefix(e, job);
+    if (in_prefill(job)) return;
+    mv_pool_drop_images(e, job);
+    if (job->dump) write_dump(e, job);
+  }
+  if (!job->is_done && job->base_want >= 0) take_tokens(e, job);
+}
+
+static void finish_done(mv_engine *e) {
+  int n = 0;
+  for (int i = 0; i < e->n_running; i++) {
+    mv_job *job = e->running[i];
+    if (!job->is_done && atomic_load(&job->cancelled)) {
+      job->result.finish = MV_FINISH_CANCELLED;
+      job->is_done = 1;
+    }
+    if (job->is_done)
+      mv_engine_finish(e, job);
+    else
+      e->running[n++] = job;
+  }
+  e->n_running = n;
+}
+
+static void fail_all(mv_engine *e, const mv_error *err) {
+  for (int i = 0; i < e->n_running; i++) mv_job_fail(e->running[i], err->code, err);
+}
+
+mv_status mv_scheduler_step(mv_engine *e, mv_error *err) {
+  mv_error why = {0};
+  end_cancelled(e);
+  start_jobs(e);
+  finish_done(e);
+  share_prompts(e);
+  if (e->n_running) {
+    collect_rows(e);
+    mv_status status = run_batch(e, &why);
+    e->count.n_step++;
+    e->count.n_new_row += (uint64_t)e->rows.n_new;
+    e->count.n_prompt_row += (uint64_t)(e->rows.n_row - e->rows.n_new);
+    if (status != MV_OK) fail_all(e, &why);
+    for (int i = 0; i < e->n_running && status == MV_OK; i++) advance(e, e->running[i]);
+    if (status == MV_ERR_MEMORY) mv_device_recover(&e->model->device);
+  }
+  finish_done(e);
+  if (mv_device_status(&e->model->device, err) == MV_OK) return MV_OK;
+  fail_all(e, err);
+  finish_done(e);
+  while (e->waiting.first) {
+    mv_job *job = mv_job_list_take(&e->waiting, NULL);
+    mv_job_fail(job, err->code, err);
+    mv_engine_finish(e, job);
+  }
+  return err->code;
+}
