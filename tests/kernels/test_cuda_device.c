@@ -1,0 +1,381 @@
+/* The CUDA device on the emulator: what it refuses, copies, staging, scratch, steps and their
+ * graphs, and every call of the runtime failing once. */
+#include <cuda_runtime_api.h>
+#include <string.h>
+
+#include "kernels/cuda.h"
+#include "runtime/memory.h"
+#include "tests/kernels/cuda_cases.h"
+
+static sim_config saved;
+static mv_error err;
+
+static void set_up(void) {
+  saved = *sim_settings();
+  cuda_set_up();
+}
+
+static void tear_down(void) {
+  sim_fail_call(-1, 0);
+  *sim_settings() = saved;
+  cuda_tear_down();
+}
+
+static void assert_well(void) {
+  ck_assert_msg(cuda.error.code == MV_OK, "%s", cuda.error.msg);
+  ck_assert_msg(sim_report_count() == 0, "%s", sim_report_text(0));
+}
+
+/* ---- opening ---- */
+
+START_TEST(says_what_is_missing) {
+  mv_device device;
+  ck_assert_int_eq(mv_device_open_cuda(&device, 7, &err), MV_ERR_USAGE);
+  ck_assert_str_eq(err.msg, "cuda:7: this machine has 1 CUDA device, numbered from 0");
+  ck_assert_int_eq(mv_device_open_cuda(&device, -1, &err), MV_ERR_USAGE);
+  sim_settings()->arch = 75;
+  ck_assert_int_eq(mv_device_open_cuda(&device, 0, &err), MV_ERR_UNSUPPORTED);
+  ck_assert_msg(strstr(err.msg, "compute capability 7.5") != NULL, "%s", err.msg);
+  sim_settings()->devices = 0;
+  ck_assert_int_eq(mv_device_open_cuda(&device, 0, &err), MV_ERR_UNSUPPORTED);
+  ck_assert_msg(strstr(err.msg, "no CUDA device") != NULL, "%s", err.msg);
+  *sim_settings() = saved;
+}
+END_TEST
+
+START_TEST(tells_what_it_is) {
+  const mv_cuda *c = mv_cuda_of(&cuda);
+  ck_assert_str_eq(cuda.name, "cuda:0");
+  ck_assert_int_eq(c->arch, sim_settings()->arch);
+  ck_assert_int_eq(c->n_sm, sim_settings()->sms);
+  ck_assert_uint_ge(c->shared_bytes, 48 * 1024);
+  ck_assert_int_eq(cuda.has_bf16, 1);
+}
+END_TEST
+
+START_TEST(memory_that_is_not_there_is_an_error_that_can_be_recovered_from) {
+  ck_assert_ptr_null(mv_ops_cuda.alloc(&cuda, (size_t)1 << 60));
+  ck_assert_int_eq(cuda.error.code, MV_ERR_MEMORY);
+  ck_assert_msg(strstr(cuda.error.msg, "MiB are free") != NULL, "%s", cuda.error.msg);
+  mv_device_recover(&cuda);
+  void *some = mv_ops_cuda.alloc(&cuda, 100);
+  ck_assert_ptr_nonnull(some);
+  mv_ops_cuda.free(&cuda, some);
+  assert_well();
+}
+END_TEST
+
+/* ---- copies ---- */
+
+START_TEST(bytes_come_back_as_they_went) {
+  static const size_t sizes[] = {1, 255, 4096, ((size_t)8 << 20) - 1, ((size_t)21 << 20) + 3};
+  for (int i = 0; i < COUNT(sizes); i++) {
+    size_t n = sizes[i];
+    unsigned char *out = malloc(n), *back = malloc(n);
+    for (size_t j = 0; j < n; j++)
+      out[j] = (unsigned char)(kernel_hash((uint64_t)i, j / 8) >> j % 8 * 8);
+    void *dev = mv_ops_cuda.alloc(&cuda, n);
+    mv_ops_cuda.upload(&cuda, dev, out, n);
+    const void *placed = mv_ops_cuda.place(&cuda, out, n);
+    mv_ops_cuda.download(&cuda, back, dev, n);
+    ck_assert(memcmp(out, back, n) == 0);
+    memset(back, 0, n);
+    mv_ops_cuda.download(&cuda, back, placed, n);
+    ck_assert(memcmp(out, back, n) == 0);
+    mv_ops_cuda.free(&cuda, dev);
+    free(out);
+    free(back);
+  }
+  assert_well();
+}
+END_TEST
+
+START_TEST(the_same_bytes_are_staged_once) {
+  char bytes[300], back[300];
+  for (int i = 0; i < 300; i++) bytes[i] = (char)i;
+  const void *first = mv_cuda_stage(&cuda, bytes, 300);
+  sim_fail_call(-1, 0);
+  ck_assert_ptr_eq(mv_cuda_stage(&cuda, bytes, 300), first);
+  ck_assert_int_eq(sim_fail_call(-1, 0), 0);
+  bytes[299]++;
+  ck_assert_ptr_ne(mv_cuda_stage(&cuda, bytes, 300), first);
+  ck_assert_ptr_ne(mv_cuda_stage(&cuda, bytes, 299), first);
+  ck_assert_ptr_null(mv_cuda_stage(&cuda, bytes, 0));
+  mv_ops_cuda.download(&cuda, back, first, 300);
+  bytes[299]--;
+  ck_assert(memcmp(back, bytes, 300) == 0);
+  assert_well();
+}
+END_TEST
+
+/* The ring goes round many times, and grows, with two pieces alive at any time. */
+START_TEST(staged_bytes_outlive_the_ring) {
+  enum { N = 700000 };
+  char *bytes = malloc(N), *back = malloc(N);
+  const void *last = NULL;
+  size_t n_last = 0;
+  char last_seed = 0;
+  for (int i = 0; i < 40; i++) {
+    size_t n = i < 30 ? 50000 + (size_t)i * 7000 : N;
+    memset(bytes, i + 1, n);
+    const void *now = mv_cuda_stage(&cuda, bytes, n);
+    for (int which = 0; which < 2 && last; which++) {
+      mv_ops_cuda.download(&cuda, back, which ? now : last, which ? n : n_last);
+      for (size_t j = 0; j < (which ? n : n_last); j += 997)
+        ck_assert_int_eq(back[j], which ? (char)(i + 1) : last_seed);
+    }
+    last = now;
+    n_last = n;
+    last_seed = (char)(i + 1);
+  }
+  free(bytes);
+  free(back);
+  assert_well();
+}
+END_TEST
+
+START_TEST(scratch_begins_with_zeros) {
+  static const struct {
+    size_t n, zeroed;
+  } wanted[] = {{1000, 0}, {5000, 512}, {4 << 20, 256}, {300000, 131072}, {1024, 1024}, {64, 0}};
+  for (int i = 0; i < COUNT(wanted); i++) {
+    size_t n = wanted[i].n, zeroed = wanted[i].zeroed;
+    char *scratch = mv_cuda_scratch(&cuda, n, zeroed), *bytes = malloc(n);
+    ck_assert_ptr_nonnull(scratch);
+    ck_assert_uint_eq((uintptr_t)scratch % 256, 0);
+    mv_ops_cuda.download(&cuda, bytes, scratch, zeroed);
+    for (size_t j = 0; j < zeroed; j++) ck_assert_int_eq(bytes[j], 0);
+    memset(bytes, 0x5A, n);
+    mv_ops_cuda.upload(&cuda, scratch + zeroed, bytes, n - zeroed);
+    free(bytes);
+  }
+  assert_well();
+}
+END_TEST
+
+/* ---- steps ---- */
+
+enum { D = 64, TABLE_ROWS = 200, MAX_ROWS = 100, PAGES = 4 };
+
+/* Embeds rows, norms them and writes them to pages: ids and page tables change from step to step.
+ */
+typedef struct work {
+  float *table, *weight, *x, *y, *cache; /* device */
+  int32_t *ids;                          /* device */
+} work;
+
+static work make_work(mv_device *device) {
+  const mv_ops *ops = &mv_ops_cuda;
+  float *table = malloc(TABLE_ROWS * D * sizeof *table), weight[D];
+  for (int i = 0; i < TABLE_ROWS * D; i++) table[i] = (float)(kernel_hash(3, (uint64_t)i) % 1000);
+  for (int i = 0; i < D; i++) weight[i] = (float)(i + 1);
+  size_t cache_bytes = PAGES * mv_kv_page_bytes(1, D, F32);
+  work w = {ops->alloc(device, TABLE_ROWS * D * sizeof *table),
+            ops->alloc(device, sizeof weight),
+            ops->alloc(device, MAX_ROWS * D * sizeof(float)),
+            ops->alloc(device, MAX_ROWS * D * sizeof(float)),
+            ops->alloc(device, cache_bytes),
+            ops->alloc(device, MAX_ROWS * sizeof(int32_t))};
+  char *zeros = calloc(1, cache_bytes);
+  ops->upload(device, w.table, table, TABLE_ROWS * D * sizeof *table);
+  ops->upload(device, w.weight, weight, sizeof weight);
+  ops->upload(device, w.cache, zeros, cache_bytes);
+  free(zeros);
+  free(table);
+  return w;
+}
+
+static void free_work(mv_device *device, work *w) {
+  void *all[] = {w->table, w->weight, w->x, w->y, w->cache, w->ids};
+  for (int i = 0; i < COUNT(all); i++) mv_ops_cuda.free(device, all[i]);
+}
+
+static void issue(mv_device *device, const work *w, int n_row, int seed) {
+  const mv_ops *ops = &mv_ops_cuda;
+  int32_t ids[MAX_ROWS], pages[2] = {seed % PAGES, (seed + 1) % PAGES};
+  for (int i = 0; i < n_row; i++) ids[i] = (i * 7 + seed) % TABLE_ROWS;
+  mv_gather_dims embed = {n_row, D, F32, F32};
+  mv_rmsnorm_dims norm = {n_row, D, F32, F32, 1e-6f};
+  mv_attention_dims kv = {.n_row = n_row, .n_kv = 1, .d_head = D, .ldkv = D};
+  mv_seq_rows seq = {0, n_row, 0, pages, NULL};
+  ops->upload(device, w->ids, ids, (size_t)n_row * sizeof *ids);
+  ops->embed(device, &embed, w->ids, w->table, NULL, w->x);
+  for (int layer = 0; layer < 5; layer++) {
+    ops->rmsnorm(device, &norm, w->x, w->weight, w->y);
+    ops->kv_write(device, &kv, &seq, 1, w->y, w->x, w->cache);
+  }
+}
+
+static void run_step(mv_device *device, const work *w, int n_row, int seed) {
+  do {
+    mv_ops_cuda.step_begin(device);
+    issue(device, w, n_row, seed);
+  } while (mv_ops_cuda.step_end(device));
+}
+
+/* The cache after a step with this seed, as direct operations leave it. */
+static void expect_cache(const work *w, int n_row, int seed, const char *how) {
+  size_t n_bytes = PAGES * mv_kv_page_bytes(1, D, F32);
+  char *got = malloc(n_bytes), *want = malloc(n_bytes);
+  mv_ops_cuda.download(&cuda, got, w->cache, n_bytes);
+  memset(want, 0xEE, n_bytes);
+  mv_ops_cuda.upload(&cuda, w->cache, want, n_bytes); /* so that direct operations must write it */
+  issue(&cuda, w, n_row, seed);
+  mv_ops_cuda.download(&cuda, want, w->cache, n_bytes);
+  for (size_t i = 0; i < n_bytes; i++) /* slots that no row has stay as they were */
+    if (want[i] != (char)0xEE)
+      ck_assert_msg(got[i] == want[i], "%s: %d rows, seed %d: byte %zu", how, n_row, seed, i);
+  free(got);
+  free(want);
+}
+
+START_TEST(a_replayed_step_sees_new_ids_and_pages) {
+  work w = make_work(&cuda);
+  long calls[8];
+  for (int i = 0; i < 8; i++) {
+    sim_fail_call(-1, 0);
+    run_step(&cuda, &w, 70, i * 13);
+    calls[i] = sim_fail_call(-1, 0);
+    expect_cache(&w, 70, i * 13, "step");
+  }
+  /* two uploads and eleven launches in the first; then recorded; then one launch for all of it */
+  ck_assert_int_ge(calls[0], 13);
+  for (int i = 2; i < 8; i++) ck_assert_int_le(calls[i], 5);
+  free_work(&cuda, &w);
+  assert_well();
+}
+END_TEST
+
+START_TEST(more_shapes_than_graphs_are_kept) {
+  work w = make_work(&cuda);
+  for (int round = 0; round < 4; round++)
+    for (int n_row = 1; n_row <= MAX_ROWS; n_row += round < 2 ? 1 : 9) {
+      run_step(&cuda, &w, n_row, n_row + round);
+      if (n_row % 10 == 1) expect_cache(&w, n_row, n_row + round, "many shapes");
+    }
+  free_work(&cuda, &w);
+  assert_well();
+}
+END_TEST
+
+START_TEST(a_step_may_describe_more_than_fits) {
+  enum { N = 3 << 20 };
+  char *bytes = malloc(N), *back = malloc(N);
+  void *dev = mv_ops_cuda.alloc(&cuda, N);
+  for (int i = 0; i < 5; i++) {
+    memset(bytes, i + 1, N);
+    int n_pass = 0;
+    do {
+      mv_ops_cuda.step_begin(&cuda);
+      mv_ops_cuda.upload(&cuda, dev, bytes, N);
+      ck_assert_ptr_nonnull(mv_cuda_stage(&cuda, bytes, 1000));
+      n_pass++;
+    } while (mv_ops_cuda.step_end(&cuda));
+    ck_assert_int_le(n_pass, 3);
+    mv_ops_cuda.download(&cuda, back, dev, N);
+    ck_assert(memcmp(bytes, back, N) == 0);
+  }
+  mv_ops_cuda.free(&cuda, dev);
+  free(bytes);
+  free(back);
+  assert_well();
+}
+END_TEST
+
+/* ---- failures ---- */
+
+/* What an engine does; returns how it ended. */
+static mv_status scenario(void) {
+  mv_device device;
+  MV_TRY(mv_device_open_cuda(&device, 0, &err));
+  work w = make_work(&device);
+  char bytes[64] = {1};
+  mv_ops_cuda.place(&device, bytes, sizeof bytes);
+  mv_cuda_scratch(&device, 2 << 20, 256);
+  for (int i = 0; i < 4; i++) run_step(&device, &w, 9, i);
+  issue(&device, &w, 9, 1);
+  mv_ops_cuda.download(&device, bytes, w.y, sizeof bytes);
+  free_work(&device, &w);
+  mv_status status = mv_device_status(&device, &err);
+  mv_device_close_cuda(&device);
+  return status;
+}
+
+static size_t free_memory(void) {
+  size_t n_free = 0, n_total = 0;
+  ck_assert_int_eq(cudaMemGetInfo(&n_free, &n_total), cudaSuccess);
+  return n_free;
+}
+
+START_TEST(any_failing_call_is_an_error_and_nothing_worse) {
+  static const struct {
+    cudaError_t error;
+    mv_status status;
+  } ways[] = {{cudaErrorUnknown, MV_ERR_DEVICE}, {cudaErrorMemoryAllocation, MV_ERR_MEMORY}};
+  size_t before = free_memory();
+  ck_assert_int_eq(scenario(), MV_OK);
+  sim_fail_call(-1, 0);
+  scenario();
+  long n_call = sim_fail_call(-1, 0);
+  int n_failed = 0;
+  for (long k = 0; k < n_call; k++) {
+    int way = (int)(k % COUNT(ways));
+    sim_fail_call(k, ways[way].error);
+    mv_status status = scenario();
+    sim_fail_call(-1, 0);
+    n_failed += status != MV_OK;
+    if (status != MV_OK) ck_assert_int_eq(status, ways[way].status);
+    ck_assert_msg(sim_report_count() == 0, "call %ld: %s", k, sim_report_text(0));
+    if (status == MV_OK)
+      before = free_memory(); /* it was giving memory back that failed */
+    else
+      ck_assert_msg(free_memory() == before, "call %ld (%s): memory leaks", k, err.msg);
+  }
+  printf("failures           %ld calls, %d of them made the device fail\n", n_call, n_failed);
+  ck_assert_int_ge(n_failed, n_call / 2);
+}
+END_TEST
+
+static int fail_at(size_t n_bytes, void *user) {
+  (void)n_bytes;
+  return (*(long *)user)-- != 0;
+}
+
+START_TEST(any_failing_allocation_is_an_error_and_nothing_worse) {
+  size_t before = free_memory();
+  int n_failed = 0;
+  for (long k = 0; k < 12; k++) {
+    long left = k;
+    mv_alloc_set_hook(fail_at, &left);
+    mv_status status = scenario();
+    mv_alloc_set_hook(NULL, NULL);
+    if (status != MV_OK) ck_assert_int_eq(status, MV_ERR_MEMORY);
+    n_failed += status != MV_OK;
+    ck_assert_uint_eq(free_memory(), before);
+  }
+  ck_assert_int_ge(n_failed, 5);
+  ck_assert_int_eq(scenario(), MV_OK);
+}
+END_TEST
+
+static Suite *suite(void) {
+  Suite *s = suite_create("cuda device");
+  TCase *t = tcase_create("device");
+  tcase_add_checked_fixture(t, set_up, tear_down);
+  tcase_add_test(t, says_what_is_missing);
+  tcase_add_test(t, tells_what_it_is);
+  tcase_add_test(t, memory_that_is_not_there_is_an_error_that_can_be_recovered_from);
+  tcase_add_test(t, bytes_come_back_as_they_went);
+  tcase_add_test(t, the_same_bytes_are_staged_once);
+  tcase_add_test(t, staged_bytes_outlive_the_ring);
+  tcase_add_test(t, scratch_begins_with_zeros);
+  tcase_add_test(t, a_replayed_step_sees_new_ids_and_pages);
+  tcase_add_test(t, more_shapes_than_graphs_are_kept);
+  tcase_add_test(t, a_step_may_describe_more_than_fits);
+  tcase_add_test(t, any_failing_call_is_an_error_and_nothing_worse);
+  tcase_add_test(t, any_failing_allocation_is_an_error_and_nothing_worse);
+  suite_add_tcase(s, t);
+  return s;
+}
+
+MV_CHECK_MAIN(suite)
