@@ -69,15 +69,32 @@ void mv_target_print(const mv_target *target, mv_buf *out) {
 
 /* ---- answers ---- */
 
+/* What Python's float() takes beside decimal numbers; the parser never makes such an answer. */
+static int special_value(mv_str piece, double *value) {
+  static const char *const words[] = {"nan", "inf", "infinity"};
+  double sign = piece.len && *piece.ptr == '-' ? -1 : 1;
+  if (piece.len && (*piece.ptr == '-' || *piece.ptr == '+')) piece.ptr++, piece.len--;
+  for (int w = 0; w < 3; w++) {
+    size_t i = 0, n = strlen(words[w]);
+    while (i < n && piece.len == n && tolower((unsigned char)piece.ptr[i]) == words[w][i]) i++;
+    if (i < n) continue;
+    *value = w == 0 ? NAN : sign * INFINITY;
+    return 1;
+  }
+  return 0;
+}
+
 /* The comma-separated pieces as float32, by way of float64; 0 unless there are exactly k. */
 static int read_answer(mv_str answer, int k, float *out) {
-  int commas = 0;
-  for (size_t i = 0; i < answer.len; i++) commas += answer.ptr[i] == ',';
-  if (commas + 1 != k) return 0;
   for (int i = 0; i < k; i++) {
+    const char *comma = answer.len ? memchr(answer.ptr, ',', answer.len) : NULL;
+    size_t n = comma ? (size_t)(comma - answer.ptr) : answer.len;
+    mv_str piece = mv_str_strip((mv_str){answer.ptr, n});
     double value;
-    if (mv_answer_value(answer, i, &value, NULL) != MV_OK) return 0;
+    if ((i + 1 < k) != (comma != NULL)) return 0;
+    if (mv_answer_value(piece, 0, &value, NULL) != MV_OK && !special_value(piece, &value)) return 0;
     out[i] = (float)value;
+    answer.ptr += n + (comma != NULL), answer.len -= n + (comma != NULL);
   }
   return 1;
 }

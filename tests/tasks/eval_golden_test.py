@@ -1,13 +1,17 @@
 """Replays the benchmark's golden runs through eval parse, summarize and boxsize and compares every
-file: eval_golden_test.py MEDVISION GOLDEN_DIR. Text and JSON are compared byte for byte."""
+file byte for byte; takes the golden slices of volumes to the model's pixels and compares checksums.
+
+    eval_golden_test.py MEDVISION GOLDEN_DIR...     folders that are not there are passed over
+"""
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 
-PROGRAM, GOLDEN = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+PROGRAM = os.path.abspath(sys.argv[1])
 TOOLS = {"parse_outputs": "parse", "summarize_AD_task": "summarize", "summarize_TL_task": "summarize",
          "summarize_detection_task": "summarize", "analyze_detection_task_boxsize": "boxsize"}
 FAMILY = {"AD": "ad", "TL": "size", "Detection": "detect", "summarize_AD_task": "ad",
@@ -35,15 +39,15 @@ def files(top):
                   for folder, _, names in os.walk(top) for name in names)
 
 
-def replay(name, work):
-    case = os.path.join(GOLDEN, "metrics", name)
+def replay(golden, name, work):
+    case = os.path.join(golden, "metrics", name)
     with open(os.path.join(case, "case.json"), encoding="utf-8") as f:
         steps = json.load(f)["steps"]
     for part in os.listdir(os.path.join(case, "in")):
         shutil.copytree(os.path.join(case, "in", part), os.path.join(work, part))
     for folder, _, _ in os.walk(work):
         os.chmod(folder, 0o755)
-    os.symlink(os.path.join(GOLDEN, "nii"), os.path.join(work, "nii"))
+    os.symlink(os.path.join(golden, "nii"), os.path.join(work, "nii"))
     before = set(files(os.path.join(work, "task")))
     for step in steps:
         p = subprocess.run(command(step), cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -70,22 +74,44 @@ def replay(name, work):
     return wrong
 
 
+def manifest_line(golden, row):
+    return json.dumps({
+        "volume": os.path.join(golden, row["nii"]), "index": row["slice_idx"],
+        "plane": ("sagittal", "coronal", "axial")[row["slice_dim"]], "dataset": row["dataset_name"],
+        "taskID": row["taskID"], "taskType": row["taskType"], "label_name": row["label_name"],
+        "modality": row["modality"], "reshape": row["reshape_hw"]})
+
+
+def compare_pixels(golden):
+    with open(os.path.join(golden, "image_path.jsonl"), encoding="utf-8") as f:
+        rows = [json.loads(line) for line in f]
+    text = "".join(manifest_line(golden, row) + "\n" for row in rows)
+    p = subprocess.run([PROGRAM, "image", "--jsonl"], input=text, stdout=subprocess.PIPE, encoding="utf-8")
+    wrong = []
+    for row, line in zip(rows, p.stdout.splitlines()):
+        got = json.loads(line)
+        hexes = [struct.pack(">f", v).hex() for v in got.get("pixel_size") or []][::-1]
+        if (got.get("image_sha256"), got.get("resized_sha256"), got.get("pixel_values_sha256"),
+                got.get("grid_thw"), hexes) != (
+                    row["image_u8_sha256"], row["resized_u8_sha256"], row["pixel_values_sha256"],
+                    row["grid_thw"], row["pixel_size_hw_f32hex"]):
+            wrong.append("%s: %s" % (row["id"], line))
+    return wrong, len(rows)
+
+
 def main():
-    if not os.path.isdir(os.path.join(GOLDEN, "metrics")):
-        print("skip: no golden runs in %s" % GOLDEN)
-        return 77
-    bad = 0
-    cases = sorted(os.listdir(os.path.join(GOLDEN, "metrics")))
-    n_file = 0
-    for name in cases:
-        with tempfile.TemporaryDirectory() as work:
-            wrong = replay(name, work)
-        n_file += len(files(os.path.join(GOLDEN, "metrics", name, "out")))
-        for line in wrong:
-            print("%s: %s" % (name, line))
-        bad += len(wrong)
-    print("%d golden runs, %d files, %d differences" % (len(cases), n_file, bad))
-    return 1 if bad else 0
+    bad = n_case = n_file = n_slice = 0
+    for golden in filter(os.path.isdir, map(os.path.abspath, sys.argv[2:])):
+        cases = sorted(os.listdir(os.path.join(golden, "metrics")))
+        wrong, n = compare_pixels(golden)
+        for name in cases:
+            with tempfile.TemporaryDirectory() as work:
+                wrong += ["%s: %s" % (name, line) for line in replay(golden, name, work)]
+            n_file += len(files(os.path.join(golden, "metrics", name, "out")))
+        print("\n".join(wrong), end="\n" if wrong else "")
+        bad, n_case, n_slice = bad + len(wrong), n_case + len(cases), n_slice + n
+    print("%d golden runs, %d files, %d slices, %d differences" % (n_case, n_file, n_slice, bad))
+    return 1 if bad or not n_case else 0
 
 
 sys.exit(main())
