@@ -1,0 +1,507 @@
+/* Paged attention on tensor cores (FlashAttention-2 in shape), for prompts and single tokens alike.
+ *
+ * The queries of a sequence that share a key head (rows x heads of the group) are packed into
+ * tiles. A tile goes through the sequence's pages, one of 64 tokens after another, double buffered;
+ * four pages make a run. Every run starts afresh, and runs are folded together in order:
+ *
+ *   few    tiles of 16 packed rows (a token or two): the four warps of a block share the work on
+ *          each page, first by keys, then by columns of the values
+ *   many   tiles of 64 packed rows: a warp has 16 of them
+ *
+ * When tiles are too few to fill the device, every run becomes a block of its own; the last block
+ * of a tile to finish folds what all have left in memory. Because folding is the same then, and a
+ * row is computed by the same instructions in either kind of tile, its bits depend on its own
+ * query, keys and mask alone: not on the batch, on chunks, on drafts beside it or on splitting.
+ *
+ * `many` at d_head 128 holds two accumulators (run, total) of 64 registers and 32 scores a thread:
+ * two blocks of 128 threads and 80 KiB an SM. `few` is bound by memory: three blocks an SM keep 192
+ * KiB of pages on their way.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "kernels/attention.h"
+#include "kernels/cuda_attention.h"
+#include "kernels/cuda_attention_plain.h"
+
+enum {
+  N_THREAD = 128,
+  N_STAGE = 2,
+  RUN_PAGES = 4,
+  FEW_ROWS = 16,
+  MANY_ROWS = 64,
+  SCORE_PITCH = 72 /* floats: rows of 16 x 64 scores, read in pairs without conflicts */
+};
+
+/* A block's work for each key head. Unused ones: seq < 0. */
+struct alignas(16) attention_item {
+  int seq, tile;
+  int run;  /* the one run to do, or -1: all, straight to the output */
+  int part; /* of the tile's first run: where runs are left */
+};
+
+struct attention_args {
+  const attention_item *items;
+  const mv_span *spans;
+  const uint64_t *trees;
+  const int32_t *pages;
+  const mv_bf16 *q, *cache;
+  mv_bf16 *out;
+  float *part_out;   /* [part][n_kv][tile rows][D], relative to */
+  float2 *part_stat; /* [part][n_kv][tile rows] maximum and sum */
+  uint32_t
+      *finished; /* [part][n_kv] blocks of the tile whose first part it is; zero between uses */
+  int n_kv, group, ldq, ldo;
+  float scale, unused;
+};
+
+/* What a block works on. */
+struct attention_work {
+  mv_span span;
+  int kv, row0, n_row; /* packed rows of the tile */
+  int n_key;           /* tokens its last row may see */
+};
+
+static __host__ __device__ __forceinline__ int page_count(int n_key) {
+  return (n_key + MV_KEYS - 1) / MV_KEYS;
+}
+
+template <int ROWS>
+static __device__ __forceinline__ attention_work find_work(const attention_args &a,
+                                                           const attention_item &item) {
+  attention_work w;
+  w.span = a.spans[item.seq];
+  w.kv = (int)blockIdx.y;
+  w.row0 = item.tile * ROWS;
+  w.n_row = min(ROWS, w.span.n_row * a.group - w.row0);
+  w.n_key = w.span.pos0 + (w.row0 + w.n_row - 1) / a.group + 1;
+  return w;
+}
+
+/* Element of packed row i, column 0, of q or out. */
+static __device__ __forceinline__ size_t row_at(const attention_args &a, const attention_work &w,
+                                                int i, int ld, int d) {
+  const int row = (w.row0 + i) / a.group, head = (w.row0 + i) % a.group;
+  return (size_t)(w.span.row0 + row) * (size_t)ld + (size_t)((w.kv * a.group + head) * d);
+}
+
+template <int D, int ROWS>
+static __device__ __forceinline__ void load_queries(const attention_args &a,
+                                                    const attention_work &w, uint32_t tile) {
+  for (int i = (int)threadIdx.x; i < ROWS * mv_tile<D>::CHUNKS; i += N_THREAD) {
+    const int row = i / mv_tile<D>::CHUNKS, chunk = i % mv_tile<D>::CHUNKS;
+    const bool valid = row < w.n_row;
+    mv_cp_async_16(mv_tile<D>::at(tile, row, chunk),
+                   a.q + row_at(a, w, valid ? row : 0, a.ldq, D) + chunk * 8, valid ? 16 : 0);
+  }
+}
+
+/* Keys, then values. Slots past the tokens in use may hold anything and become zero. */
+template <int D>
+static __device__ __forceinline__ void load_page(const attention_args &a, const attention_work &w,
+                                                 int page, uint32_t tiles) {
+  const size_t slab = (size_t)MV_KEYS * D;
+  const mv_bf16 *k =
+      a.cache + ((size_t)a.pages[w.span.page_at + page] * 2 * (size_t)a.n_kv + (size_t)w.kv) * slab;
+  const int n_valid = w.n_key - page * MV_KEYS;
+  mv_tile_load<D>(tiles, k, D, MV_KEYS, n_valid, N_THREAD);
+  mv_tile_load<D>(tiles + mv_tile<D>::BYTES, k + (size_t)a.n_kv * slab, D, MV_KEYS, n_valid,
+                  N_THREAD);
+}
+
+/* Hides the keys of a page that the lane's rows (i, i + 8 of the tile) do not see. */
+static __device__ __forceinline__ void hide(const attention_args &a, const attention_work &w, int i,
+                                            int key0, float (&s)[8][4]) {
+  const int lane = (int)threadIdx.x % 32;
+  const int known = w.span.tree_at < 0 ? w.row0 / a.group + 1 : 0;
+  if (key0 + MV_KEYS <= w.span.pos0 + known) return; /* all rows see all of it */
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const int row = (w.row0 + min(i + lane / 4 + half * 8, w.n_row - 1)) / a.group;
+    const uint64_t branch = w.span.tree_at < 0 ? ~(uint64_t)0 : a.trees[w.span.tree_at + row];
+#pragma unroll
+    for (int j = 0; j < 16; j++) {
+      const int other = key0 + j / 2 * 8 + lane % 4 * 2 + j % 2 - w.span.pos0; /* row of the run */
+      const bool seen = other <= row && (other < 0 || w.span.tree_at < 0 || branch >> other & 1);
+      if (!seen) s[j / 2][2 * half + j % 2] = -INFINITY;
+    }
+  }
+}
+
+/* Scores of 16 rows that four warps share: each computes those of 16 keys. */
+template <int D>
+static __device__ __forceinline__ void shared_scores(float (&s)[8][4], uint32_t q, uint32_t k,
+                                                     float *exchange) {
+  const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
+  float mine[2][4];
+  mv_tile_scores<D, 2>(mine, q, k + (uint32_t)(warp * 16 * mv_tile<D>::ROW_BYTES));
+#pragma unroll
+  for (int i = 0; i < 4; i++)
+    mv_st_f2(exchange + (lane / 4 + i % 2 * 8) * SCORE_PITCH + warp * 16 + i / 2 * 8 + lane % 4 * 2,
+             make_float2(mine[i / 2][i % 2 * 2], mine[i / 2][i % 2 * 2 + 1]));
+  __syncthreads();
+#pragma unroll
+  for (int i = 0; i < 16; i++) {
+    const float2 pair =
+        mv_ld_f2(exchange + (lane / 4 + i % 2 * 8) * SCORE_PITCH + i / 2 * 8 + lane % 4 * 2);
+    s[i / 2][i % 2 * 2] = pair.x;
+    s[i / 2][i % 2 * 2 + 1] = pair.y;
+  }
+}
+
+/* ---- runs ---- */
+
+/* Factors of what is relative to `max` and of what is relative to `other`, for their sum, which is
+ * relative to the larger one. */
+static __device__ __forceinline__ float2 fold_factors(float &max, float other, float scale) {
+  const float top = fmaxf(max, other);
+  const float2 factors = make_float2(mv_exp2(__fmul_rn(__fsub_rn(max, top), scale)),
+                                     mv_exp2(__fmul_rn(__fsub_rn(other, top), scale)));
+  max = top;
+  return factors;
+}
+
+static __device__ __forceinline__ float fold(float total, float run, float2 factors) {
+  return __fmaf_rn(total, factors.x, __fmul_rn(run, factors.y));
+}
+
+template <int N_PIECE>
+static __device__ __forceinline__ void fold_run(mv_softmax &all, float (&total)[N_PIECE][4],
+                                                const mv_softmax &run, const float (&o)[N_PIECE][4],
+                                                float scale) {
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const float2 factors = fold_factors(all.max[half], run.max[half], scale);
+    all.sum[half] = fold(all.sum[half], run.sum[half], factors);
+#pragma unroll
+    for (int j = 0; j < N_PIECE; j++)
+#pragma unroll
+      for (int i = 2 * half; i < 2 * half + 2; i++)
+        total[j][i] = fold(total[j][i], o[j][i], factors);
+  }
+}
+
+template <int D, int ROWS, int N_PIECE>
+static __device__ __forceinline__ void leave_run(const attention_args &a, const attention_work &w,
+                                                 int part, int row, int column,
+                                                 const mv_softmax &run,
+                                                 const float (&o)[N_PIECE][4]) {
+  const int lane = (int)threadIdx.x % 32;
+  const size_t first = ((size_t)part * (size_t)a.n_kv + (size_t)w.kv) * ROWS;
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const int i = row + lane / 4 + half * 8;
+    if (i >= w.n_row) continue;
+    float *to = a.part_out + (first + (size_t)i) * D + column + lane % 4 * 2;
+#pragma unroll
+    for (int j = 0; j < N_PIECE; j++)
+      mv_st_f2(to + j * 8, make_float2(o[j][2 * half], o[j][2 * half + 1]));
+    if (column == 0 && lane % 4 == 0)
+      mv_st_f2(a.part_stat + first + (size_t)i, make_float2(run.max[half], run.sum[half]));
+  }
+}
+
+/* Whether this block is the last of n_part to get here; then it sees what the others have left. */
+static __device__ __forceinline__ bool is_last(uint32_t *finished, int n_part) {
+  MV_SHARED(int, last, [1]);
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    last[0] = mv_atomic_add_acq_rel(finished, 1) == (uint32_t)n_part - 1;
+    if (last[0]) *finished = 0; /* for the next launch */
+  }
+  __syncthreads();
+  __threadfence();
+  return last[0] != 0;
+}
+
+/* Folds a tile's runs in order. */
+template <int D, int ROWS>
+static __device__ __forceinline__ void merge_runs(const attention_args &a, const attention_work &w,
+                                                  int part, int n_part) {
+  for (int at = (int)threadIdx.x; at < w.n_row * (D / 4); at += N_THREAD) {
+    const int i = at / (D / 4), column = at % (D / 4) * 4;
+    float max = -INFINITY, sum = 0, total[4] = {0, 0, 0, 0};
+    for (int p = part; p < part + n_part; p++) {
+      const size_t row = ((size_t)p * (size_t)a.n_kv + (size_t)w.kv) * ROWS + (size_t)i;
+      const float2 stat = mv_ld_f2(a.part_stat + row);
+      const float4 o = mv_ld_f4(a.part_out + row * D + column);
+      const float2 factors = fold_factors(max, stat.x, a.scale);
+      sum = fold(sum, stat.y, factors);
+      total[0] = fold(total[0], o.x, factors);
+      total[1] = fold(total[1], o.y, factors);
+      total[2] = fold(total[2], o.z, factors);
+      total[3] = fold(total[3], o.w, factors);
+    }
+    const float factor = __frcp_rn(sum);
+    mv_st_v2(a.out + row_at(a, w, i, a.ldo, D) + column,
+             make_uint2(mv_bf16_pack(__fmul_rn(total[0], factor), __fmul_rn(total[1], factor)),
+                        mv_bf16_pack(__fmul_rn(total[2], factor), __fmul_rn(total[3], factor))));
+  }
+}
+
+/* ---- the kernel ---- */
+
+template <int D, bool FEW>
+struct attention_shape {
+  enum {
+    ROWS = FEW ? FEW_ROWS : MANY_ROWS,
+    N_PIECE = FEW ? D / 32 : D / 8, /* 16 x 8 pieces of the output a warp has */
+    Q_BYTES = ROWS * mv_tile<D>::ROW_BYTES,
+    STAGE_BYTES = 2 * mv_tile<D>::BYTES,
+    SHARED_BYTES = Q_BYTES + N_STAGE * STAGE_BYTES
+  };
+};
+
+/* Through shared memory, so that rows leave in 16-byte pieces. */
+template <int D, bool FEW>
+static __device__ __forceinline__ void store_rows(
+    const attention_args &a, const attention_work &w, unsigned char *tile, const mv_softmax &all,
+    const float (&total)[attention_shape<D, FEW>::N_PIECE][4]) {
+  typedef attention_shape<D, FEW> shape;
+  const int warp = (int)threadIdx.x / 32;
+  const float factor[2] = {__frcp_rn(all.sum[0]), __frcp_rn(all.sum[1])};
+  __syncthreads(); /* all warps are done with the queries */
+  mv_tile_store<D>(tile + (FEW ? 0 : warp * 16 * mv_tile<D>::ROW_BYTES),
+                   FEW ? warp * shape::N_PIECE : 0, total, factor);
+  __syncthreads();
+  for (int at = (int)threadIdx.x; at < w.n_row * mv_tile<D>::CHUNKS; at += N_THREAD) {
+    const int i = at / mv_tile<D>::CHUNKS, chunk = at % mv_tile<D>::CHUNKS;
+    mv_st_v4(a.out + row_at(a, w, i, a.ldo, D) + chunk * 8,
+             mv_ld_v4(tile + mv_tile<D>::at(0, i, chunk)));
+  }
+}
+
+template <int D, bool FEW>
+static __global__ void __launch_bounds__(N_THREAD, FEW ? 3 : 2)
+    attention_kernel(const attention_args a) {
+  typedef attention_shape<D, FEW> shape;
+  enum { ROWS = shape::ROWS, N_PIECE = shape::N_PIECE };
+  MV_DYN_SHARED(memory);
+  MV_SHARED(float, exchange, [FEW ? FEW_ROWS * SCORE_PITCH : 1]);
+  const attention_item item = a.items[blockIdx.x];
+  if (item.seq < 0) return;
+  const attention_work w = find_work<ROWS>(a, item);
+  const int warp = (int)threadIdx.x / 32;
+  const int row = FEW ? 0 : warp * 16, chunk0 = FEW ? warp * N_PIECE : 0;
+  const uint32_t q = mv_shared_addr(memory), stages = q + shape::Q_BYTES;
+  const int n_page = page_count(w.n_key), n_run = (n_page + RUN_PAGES - 1) / RUN_PAGES;
+  const int first = item.run < 0 ? 0 : item.run * RUN_PAGES;
+  const int end = item.run < 0 ? n_page : min(first + RUN_PAGES, n_page);
+
+  mv_softmax all, run;
+  float total[N_PIECE][4] = {}, o[N_PIECE][4];
+  mv_softmax_start(all);
+  load_queries<D, ROWS>(a, w, q);
+  load_page<D>(a, w, first, stages);
+  mv_cp_async_commit();
+  for (int page = first; page < end; page++) {
+    const uint32_t k = stages + (uint32_t)((page - first) % N_STAGE * shape::STAGE_BYTES);
+    mv_cp_async_wait<0>();
+    __syncthreads(); /* the page is here, and nobody reads the other stage any more */
+    if (page + 1 < end)
+      load_page<D>(a, w, page + 1,
+                   stages + (uint32_t)((page + 1 - first) % N_STAGE * shape::STAGE_BYTES));
+    mv_cp_async_commit();
+    if (page % RUN_PAGES == 0) {
+      mv_softmax_start(run);
+#pragma unroll
+      for (int j = 0; j < N_PIECE; j++) o[j][0] = o[j][1] = o[j][2] = o[j][3] = 0;
+    }
+    float s[8][4], shrink[2];
+    uint32_t p[4][4];
+    if (FEW)
+      shared_scores<D>(s, q, k, exchange);
+    else
+      mv_tile_scores<D, 8>(s, q + (uint32_t)(row * mv_tile<D>::ROW_BYTES), k);
+    hide(a, w, row, page * MV_KEYS, s);
+    mv_softmax_tile(s, a.scale, run, p, shrink);
+    mv_shrink(o, shrink);
+    mv_tile_values<D>(o, p, k + mv_tile<D>::BYTES, chunk0);
+    if (page % RUN_PAGES == RUN_PAGES - 1 || page + 1 == end) {
+      mv_softmax_end(run);
+      if (item.run < 0)
+        fold_run(all, total, run, o, a.scale);
+      else
+        leave_run<D, ROWS>(a, w, item.part + item.run, row, chunk0 * 8, run, o);
+    }
+  }
+  if (item.run < 0)
+    store_rows<D, FEW>(a, w, memory, all, total);
+  else if (is_last(a.finished + (size_t)item.part * (size_t)a.n_kv + w.kv, n_run))
+    merge_runs<D, ROWS>(a, w, item.part, n_run);
+}
+
+/* ---- planning on the host ---- */
+
+/* Everything about lengths is staged, in places whose sizes change rarely: a recorded step stays
+ * valid while its sequences grow. */
+struct attention_plan {
+  int n_few, n_many;           /* blocks of each key head */
+  int n_part_few, n_part_many; /* runs left in memory */
+  int n_page, n_tree;          /* table entries */
+  const attention_item *few, *many;
+};
+
+static int rounded(int n) {
+  int power = n > 0 ? 4 : 0;
+  while (power < n) power *= 2;
+  return power;
+}
+
+static int run_count(const mv_seq_rows *seq, int last_row) {
+  return (page_count(seq->pos0 + last_row + 1) + RUN_PAGES - 1) / RUN_PAGES;
+}
+
+/* Adds a sequence's blocks to n_item (and to items, when not NULL) and its runs to n_part. */
+static void plan_tiles(const mv_seq_rows *seq, int index, int group, int rows, int split,
+                       attention_item *items, int *n_item, int *n_part) {
+  int n_packed = seq->n_row * group, n_tile = (n_packed + rows - 1) / rows;
+  for (int tile = n_tile - 1; tile >= 0; tile--) { /* longest first */
+    int last = (tile + 1) * rows < n_packed ? (tile + 1) * rows : n_packed;
+    int n_run = run_count(seq, (last - 1) / group), parts = split && n_run > 1;
+    for (int run = 0; run < (parts ? n_run : 1); run++, ++*n_item)
+      if (items) items[*n_item] = {index, tile, parts ? run : -1, *n_part};
+    if (parts) *n_part += n_run;
+  }
+}
+
+static bool is_few(const mv_seq_rows *seq, int group) { return seq->n_row * group <= FEW_ROWS; }
+
+/* Counts, and fills both lists of items where they are not NULL. */
+static attention_plan plan_items(const mv_attention_dims *dims, const mv_seq_rows *seqs, int n_seq,
+                                 int n_sm, attention_item *few, attention_item *many) {
+  attention_plan plan = {};
+  int group = dims->n_head / dims->n_kv, n_tile = 0;
+  for (int s = 0; s < n_seq; s++)
+    if (!is_few(&seqs[s], group)) n_tile += (seqs[s].n_row * group + MANY_ROWS - 1) / MANY_ROWS;
+  int split_many = n_tile * dims->n_kv < 2 * n_sm;
+  for (int s = 0; s < n_seq; s++) {
+    if (is_few(&seqs[s], group))
+      plan_tiles(&seqs[s], s, group, FEW_ROWS, 1, few, &plan.n_few, &plan.n_part_few);
+    else
+      plan_tiles(&seqs[s], s, group, MANY_ROWS, split_many, many, &plan.n_many, &plan.n_part_many);
+    plan.n_page += page_count(seqs[s].pos0 + seqs[s].n_row);
+    plan.n_tree += seqs[s].tree ? seqs[s].n_row : 0;
+  }
+  return plan;
+}
+
+static void fill_seqs(const mv_seq_rows *seqs, int n_seq, mv_span *out, uint64_t *trees,
+                      int32_t *pages) {
+  int page_at = 0, tree_at = 0;
+  for (int s = 0; s < n_seq; s++) {
+    int n_page = page_count(seqs[s].pos0 + seqs[s].n_row);
+    out[s] = {seqs[s].row0, seqs[s].n_row, seqs[s].pos0, page_at, -1, {0, 0, 0}};
+    memcpy(pages + page_at, seqs[s].pages, (size_t)n_page * sizeof *pages);
+    page_at += n_page;
+    if (!seqs[s].tree) continue;
+    out[s].tree_at = tree_at;
+    memcpy(trees + tree_at, seqs[s].tree, (size_t)seqs[s].n_row * sizeof *trees);
+    tree_at += seqs[s].n_row;
+  }
+}
+
+/* Stages items, spans, trees and pages, and points the plan (its counts rounded up to powers of
+ * two) and `a` at them. */
+static bool stage_plan(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                       int n_seq, attention_plan *plan, attention_args *a) {
+  int n_sm = mv_cuda_of(device)->n_sm;
+  *plan = plan_items(dims, seqs, n_seq, n_sm, NULL, NULL);
+  size_t n_few = (size_t)rounded(plan->n_few), n_many = (size_t)rounded(plan->n_many);
+  size_t n_tree = (size_t)rounded(plan->n_tree), n_page = (size_t)rounded(plan->n_page);
+  size_t seq_at = (n_few + n_many) * sizeof(attention_item);
+  size_t tree_at = seq_at + (size_t)n_seq * sizeof(mv_span);
+  size_t page_at = tree_at + n_tree * sizeof(uint64_t);
+  size_t n_bytes = page_at + n_page * sizeof(int32_t);
+  char *host = (char *)mv_device_scratch(device, n_bytes);
+  if (!host) return false;
+  memset(host, 0, n_bytes);
+  attention_item *items = (attention_item *)host;
+  for (size_t i = 0; i < n_few + n_many; i++) items[i].seq = -1;
+  plan_items(dims, seqs, n_seq, n_sm, items, items + n_few);
+  fill_seqs(seqs, n_seq, (mv_span *)(host + seq_at), (uint64_t *)(host + tree_at),
+            (int32_t *)(host + page_at));
+  plan->n_few = (int)n_few;
+  plan->n_many = (int)n_many;
+  const char *staged = (const char *)mv_cuda_stage(device, host, n_bytes);
+  if (!staged) return false;
+  plan->few = (const attention_item *)staged;
+  plan->many = plan->few + n_few;
+  a->spans = (const mv_span *)(staged + seq_at);
+  a->trees = (const uint64_t *)(staged + tree_at);
+  a->pages = (const int32_t *)(staged + page_at);
+  return true;
+}
+
+template <int D, bool FEW>
+static void launch(mv_device *device, attention_args a, const attention_item *items, int n_item,
+                   int n_part) {
+  typedef attention_shape<D, FEW> shape;
+  if (n_item == 0) return;
+  a.items = items;
+  if (n_part > 0) {
+    size_t n = (size_t)rounded(n_part) * (size_t)a.n_kv;
+    size_t zeroed = (n * sizeof *a.finished + 255) / 256 * 256;
+    size_t stats = n * shape::ROWS * sizeof *a.part_stat;
+    char *scratch = (char *)mv_cuda_scratch(
+        device, zeroed + stats + n * shape::ROWS * D * sizeof *a.part_out, zeroed);
+    if (!scratch) return;
+    a.finished = (uint32_t *)scratch;
+    a.part_stat = (float2 *)(scratch + zeroed);
+    a.part_out = (float *)(scratch + zeroed + stats);
+  }
+  mv_cuda_launch(device, "attention", attention_kernel<D, FEW>,
+                 dim3((unsigned)n_item, (unsigned)a.n_kv), dim3(N_THREAD),
+                 (size_t)shape::SHARED_BYTES, a);
+}
+
+template <int D>
+static void attend(mv_device *device, const attention_plan &plan, const attention_args &a) {
+  launch<D, false>(device, a, plan.many, plan.n_many, plan.n_part_many);
+  launch<D, true>(device, a, plan.few, plan.n_few, plan.n_part_few);
+}
+
+static void attend_plain(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                         int n_seq, const attention_args *a) {
+  int max_row = 0;
+  for (int s = 0; s < n_seq; s++)
+    if (seqs[s].n_row > max_row) max_row = seqs[s].n_row;
+  mv_plain_keys keys = {a->spans, a->trees, a->pages, a->cache, a->cache};
+  mv_attention_plain(device, dims, &keys, n_seq, max_row, a->q, a->out);
+}
+
+/* Whether rows start at multiples of 16 bytes. */
+static bool is_aligned(const void *base, int ld) {
+  return (uintptr_t)base % 16 == 0 && ld % 8 == 0;
+}
+
+extern "C" void mv_attention_cuda(mv_device *device, const mv_attention_dims *dims,
+                                  const mv_seq_rows *seqs, int n_seq, const void *q,
+                                  const void *cache, void *out) {
+  assert(dims->d_head % 16 == 0 && dims->d_head <= 256 && dims->n_head % dims->n_kv == 0);
+  if (device->error.code != MV_OK || dims->n_row == 0) return;
+  attention_args a;
+  memset(&a, 0, sizeof a);
+  a.q = (const mv_bf16 *)q;
+  a.cache = (const mv_bf16 *)cache;
+  a.out = (mv_bf16 *)out;
+  a.n_kv = dims->n_kv;
+  a.group = dims->n_head / dims->n_kv;
+  a.ldq = dims->ldq;
+  a.ldo = dims->ldo;
+  a.scale = (float)(1.4426950408889634 / sqrt((double)dims->d_head));
+  bool fast = dims->dtype == MV_DTYPE_BF16 && dims->kv_dtype == MV_DTYPE_BF16 &&
+              dims->out_dtype == MV_DTYPE_BF16 && is_aligned(q, dims->ldq) &&
+              is_aligned(out, dims->ldo) && is_aligned(cache, 0);
+  attention_plan plan;
+  if (!stage_plan(device, dims, seqs, n_seq, &plan, &a)) return;
+  if (fast && dims->d_head == 128)
+    attend<128>(device, plan, a);
+  else if (fast && dims->d_head == 64)
+    attend<64>(device, plan, a);
+  else if (fast && dims->d_head == 32)
+    attend<32>(device, plan, a);
+  else
+    attend_plain(device, dims, seqs, n_seq, &a);
+}
