@@ -476,9 +476,8 @@ static bool is_aligned(const void *base, int ld) {
   return (uintptr_t)base % 16 == 0 && ld % 8 == 0;
 }
 
-extern "C" void mv_attention_cuda(mv_device *device, const mv_attention_dims *dims,
-                                  const mv_seq_rows *seqs, int n_seq, const void *q,
-                                  const void *cache, void *out) {
+void mv_attention_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                       int n_seq, const void *q, const void *cache, void *out) {
   assert(dims->d_head % 16 == 0 && dims->d_head <= 256 && dims->n_head % dims->n_kv == 0);
   if (device->error.code != MV_OK || dims->n_row == 0) return;
   attention_args a;

@@ -21,8 +21,10 @@
  *   q, k, v, out  as above with n_kv == n_head, from one fused buffer
  *   segments      int32 [n_segment + 1] on the host, ascending row offsets, first 0, last n_row
  *
- * Rounding  scores, softmax and sums in f32; one rounding at the store. Key tiles are anchored at
- *           token 0 (of the sequence or segment), so chunking a prompt cannot change a bit.
+ * Rounding  scores, softmax and sums in f32; one rounding at the store. Where queries and keys are
+ *           bf16, CUDA multiplies the values by weights rounded to bf16 and divides by the sum of
+ *           those. Key tiles are anchored at token 0 (of the sequence or segment), so chunking a
+ *           prompt cannot change a bit.
  * Cost      4 * d_head * n_head flop per (query, visible key) pair.
  * d_head    multiple of 16, up to 256; n_head % n_kv == 0.
  */

@@ -1,10 +1,9 @@
 /* Attention on tensor cores: the arithmetic that paged attention and attention within segments
  * share. Included by their .cu files.
  *
- * A warp holds 16 rows of queries against a tile of 64 keys. Rows lie in shared memory as D bf16;
- * their 16-byte chunks are placed so that eight rows of one column of chunks fall in different
- * banks (ldmatrix reads such columns): XORed with the row where a row has a multiple of eight
- * chunks, else by an odd distance between rows.
+ * A warp holds 16 rows of queries against a tile of 64 keys. Rows lie in shared memory as D bf16,
+ * the place of a 16-byte chunk XORed with as much of its row's number as it takes for eight rows of
+ * one column of chunks (ldmatrix reads such columns) to fall in different banks.
  *
  * Lane l of a warp holds, of every 16 x 8 piece of a product, columns 2(l%4) and the next one, of
  * rows l/4 and l/4 + 8: index 2 * half + i.
@@ -24,12 +23,14 @@ template <int D>
 struct mv_tile {
   enum {
     CHUNKS = D / 8,
-    SWIZZLED = CHUNKS % 8 == 0,
-    ROW_BYTES = (SWIZZLED ? CHUNKS : CHUNKS + 1) * 16,
+    GROUP = CHUNKS % 8 == 0   ? 8
+            : CHUNKS % 4 == 0 ? 4
+                              : 2, /* 8 / GROUP rows fill all banks */
+    ROW_BYTES = CHUNKS * 16,
     BYTES = MV_KEYS * ROW_BYTES
   };
   MV_DEV uint32_t at(uint32_t tile, int row, int chunk) {
-    return tile + (uint32_t)(row * ROW_BYTES + (SWIZZLED ? chunk ^ (row & 7) : chunk) * 16);
+    return tile + (uint32_t)(row * ROW_BYTES + (chunk ^ (row * GROUP / 8 % GROUP)) * 16);
   }
 };
 
@@ -38,6 +39,7 @@ struct mv_tile {
 template <int D>
 MV_DEV void mv_tile_load(uint32_t tile, const mv_bf16 *src, size_t ld, int n_row, int n_valid,
                          int n_thread) {
+#pragma unroll 2
   for (int i = (int)threadIdx.x; i < n_row * mv_tile<D>::CHUNKS; i += n_thread) {
     const int row = i / mv_tile<D>::CHUNKS, chunk = i % mv_tile<D>::CHUNKS;
     const bool valid = row < n_valid;

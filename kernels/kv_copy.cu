@@ -36,8 +36,8 @@ static __global__ void __launch_bounds__(N_THREAD)
   }
 }
 
-extern "C" void mv_kv_copy_cuda(mv_device *device, const mv_kv_copy_dims *dims,
-                                const mv_kv_move *moves, int n_move, void *cache) {
+void mv_kv_copy_cuda(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv_move *moves,
+                     int n_move, void *cache) {
   size_t row = (size_t)dims->d_head * mv_dtype_bytes(dims->kv_dtype);
   assert(n_move <= MV_KV_MOVES && row % 16 == 0 && (uintptr_t)cache % 16 == 0);
   if (device->error.code != MV_OK || n_move == 0) return;

@@ -3,7 +3,7 @@
  * A block has 64 rows of one head and goes over the segment's keys, a tile of 64 after another,
  * double buffered. A window of up to 64 is one tile: its scores stay in registers and the softmax
  * is done once. A warp has 16 of the rows; at d_head 80 it holds 40 sums and 32 scores a thread.
- * 56 KiB of shared memory for images, 34 for windows: four and six blocks an SM. */
+ * 50 KiB of shared memory for images, 30 for windows: four blocks an SM by registers. */
 #include <assert.h>
 
 #include "kernels/attention.h"
@@ -75,7 +75,8 @@ static __global__ void __launch_bounds__(N_THREAD) window_kernel(const window_ar
   }
   mv_softmax_end(state);
   const float factor[2] = {__frcp_rn(state.sum[0]), __frcp_rn(state.sum[1])};
-  mv_tile_store<D>(memory + rows, 0, o, factor); /* over this warp's own queries */
+  __syncwarp(); /* over this warp's own queries */
+  mv_tile_store<D>(memory + rows, 0, o, factor);
   __syncwarp();
   const int lane = (int)threadIdx.x % 32;
   for (int at = lane; at < 16 * mv_tile<D>::CHUNKS; at += 32) {
@@ -152,9 +153,9 @@ static bool is_aligned(const void *base, int ld) {
   return (uintptr_t)base % 16 == 0 && ld % 8 == 0;
 }
 
-extern "C" void mv_window_attention_cuda(mv_device *device, const mv_attention_dims *dims,
-                                         const int32_t *segments, int n_segment, const void *q,
-                                         const void *k, const void *v, void *out) {
+void mv_window_attention_cuda(mv_device *device, const mv_attention_dims *dims,
+                              const int32_t *segments, int n_segment, const void *q, const void *k,
+                              const void *v, void *out) {
   assert(dims->d_head % 16 == 0 && dims->d_head <= 256 && dims->n_kv == dims->n_head);
   if (device->error.code != MV_OK || dims->n_row == 0) return;
   window_args a;

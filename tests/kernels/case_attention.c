@@ -152,7 +152,7 @@ static void attend(const kernel_run *run, size_t q_at, const key_list *keys, int
   }
   for (int t = 0; t < keys->n; t++) sum += p[t] = exp(p[t] - max);
   for (int i = 0; i < n; i++) {
-    double mean = 0, mag = 0;
+    double mean = 0, mag = 0, spread = 0;
     for (int t = 0; t < keys->n; t++) {
       double term = p[t] / sum * kernel_value(keys->v, keys->v_at[t] + (size_t)(i0 + i));
       mean += term;
@@ -160,6 +160,12 @@ static void attend(const kernel_run *run, size_t q_at, const key_list *keys, int
     }
     want[i] = mean;
     slack[i] = mv_tol_attention(keys->n, mv_tol_sum(run->c->d_head, worst), mag);
+    if (run->ops == &mv_ops_cpu || keys->v->dtype == MV_DTYPE_F32) continue;
+    for (int t = 0; t < keys->n; t++) {
+      double far = kernel_value(keys->v, keys->v_at[t] + (size_t)(i0 + i)) - mean;
+      spread += pow(p[t] / sum * far, 2);
+    }
+    slack[i] += mv_tol_weights(spread);
   }
   mv_free(p);
 }
