@@ -43,6 +43,7 @@ struct mv_cuda {
   struct mv_cuda_lt *lt;                 /* owns; NULL until the first product that needs it */
   void (*lt_close)(struct mv_cuda_lt *); /* set with lt                              */
   struct mv_cuda_memory *memory;         /* owns: scratch, pinned slots, placed weights      */
+  cudaEvent_t *marks;                    /* owns: [MV_MARKS], NULL until the first   */
   struct mv_cuda_steps *steps;           /* owns: staging, recorded graphs                   */
 };
 
@@ -76,6 +77,10 @@ void mv_cuda_upload(mv_device *device, void *dst, const void *src, size_t n_byte
 void mv_cuda_download(mv_device *device, void *dst, const void *src, size_t n_bytes);
 void mv_cuda_step_begin(mv_device *device);
 int mv_cuda_step_end(mv_device *device);
+
+void mv_cuda_mark(mv_device *device, int which); /* cuda_time.c */
+double mv_cuda_elapsed(mv_device *device, int from, int to);
+void mv_cuda_close_marks(mv_device *device);
 
 void mv_cuda_copy_in(mv_device *device, void *dst, const void *src, size_t n_bytes); /* at once */
 void mv_cuda_open_steps(mv_device *device);

@@ -79,7 +79,14 @@ typedef struct mv_ops {
                       void *out);
   void (*sample)(mv_device *, const mv_sample_dims *, const mv_sample_row *rows,
                  const float *logits, mv_pick *picks, mv_pick *best);
+
+  /* time: mark notes the time (under `which`, 0 ... MV_MARKS - 1) when all operations before it
+   * are done; elapsed waits for both marks and returns the ms between them. Not within a step. */
+  void (*mark)(mv_device *, int which);
+  double (*elapsed)(mv_device *, int from, int to);
 } mv_ops;
+
+#define MV_MARKS 512
 
 extern const mv_ops mv_ops_cpu;
 
@@ -93,6 +100,13 @@ void mv_device_close_cpu(mv_device *device);
 extern const mv_ops mv_ops_cuda;
 mv_status mv_device_open_cuda(mv_device *device, int ordinal, mv_error *err);
 void mv_device_close_cuda(mv_device *device);
+
+/* Opens by name: "cpu", "cuda", "cuda:N", or "auto" (NULL, too): the first CUDA device where there
+ * is one, else the CPU. Fills *ops with its column; n_thread is for the CPU (0: all cores).
+ * MV_ERR_USAGE: no such name; MV_ERR_UNSUPPORTED: not in this build or on this machine. */
+mv_status mv_device_open(mv_device *device, const mv_ops **ops, const char *name, int n_thread,
+                         mv_error *err);
+void mv_device_close(mv_device *device, const mv_ops *ops); /* ops may be NULL: nothing is open */
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu.h"
 #include "kernels/ops.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 
 /* More bring nothing, and a runtime that cannot start them ends the program. */
@@ -38,6 +39,18 @@ static mv_dtype between_cpu(mv_dtype precision) {
   return MV_DTYPE_F32;
 }
 
+static void mark_cpu(mv_device *device, int which) {
+  if (!device->marks) device->marks = mv_calloc(MV_MARKS, sizeof *device->marks);
+  if (device->marks)
+    device->marks[which] = mv_now_ms();
+  else if (device->error.code == MV_OK)
+    mv_fail(&device->error, MV_ERR_MEMORY, "cpu: no memory for times");
+}
+
+static double elapsed_cpu(mv_device *device, int from, int to) {
+  return device->marks ? device->marks[to] - device->marks[from] : 0;
+}
+
 static void step_begin_cpu(mv_device *device) { (void)device; }
 
 static int step_end_cpu(mv_device *device) {
@@ -68,6 +81,8 @@ const mv_ops mv_ops_cpu = {
     .embed = mv_embed_cpu,
     .gather_rows = mv_gather_rows_cpu,
     .sample = mv_sample_cpu,
+    .mark = mark_cpu,
+    .elapsed = elapsed_cpu,
 };
 
 mv_status mv_device_open_cpu(mv_device *device, int n_thread, const char *simd, mv_error *err) {
@@ -93,5 +108,6 @@ mv_status mv_device_open_cpu(mv_device *device, int n_thread, const char *simd, 
 
 void mv_device_close_cpu(mv_device *device) {
   mv_free_aligned(device->scratch);
+  mv_free(device->marks);
   memset(device, 0, sizeof *device);
 }

@@ -44,4 +44,6 @@ const mv_ops mv_ops_cuda = {
     .embed = mv_embed_cuda,
     .gather_rows = mv_gather_rows_cuda,
     .sample = mv_sample_cuda,
+    .mark = mv_cuda_mark,
+    .elapsed = mv_cuda_elapsed,
 };

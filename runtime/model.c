@@ -309,61 +309,6 @@ static mv_status check_limits(const mv_model *model, mv_error *err) {
   return MV_OK;
 }
 
-/* ---- devices: the one place that knows which there are ---- */
-
-#ifdef MV_HAVE_CUDA
-static mv_status open_cuda(mv_model *model, int ordinal, mv_error *err) {
-  MV_TRY(mv_device_open_cuda(&model->device, ordinal, err));
-  model->ops = &mv_ops_cuda;
-  return MV_OK;
-}
-
-static void close_device(mv_model *model) {
-  if (model->ops == &mv_ops_cuda)
-    mv_device_close_cuda(&model->device);
-  else
-    mv_device_close_cpu(&model->device);
-}
-#else
-static mv_status open_cuda(mv_model *model, int ordinal, mv_error *err) {
-  (void)model;
-  return mv_fail(err, MV_ERR_UNSUPPORTED,
-                 "device cuda:%d: this build has no CUDA backend (use --device cpu)", ordinal);
-}
-
-static void close_device(mv_model *model) { mv_device_close_cpu(&model->device); }
-#endif
-
-static mv_status open_cpu(mv_model *model, const mv_model_options *options, mv_error *err) {
-  model->ops = &mv_ops_cpu;
-  return mv_device_open_cpu(&model->device, options->n_thread, NULL, err);
-}
-
-/* The number in "cuda:N", 0 for "cuda"; -1 for anything else. */
-static int cuda_ordinal(const char *name) {
-  if (strcmp(name, "cuda") == 0) return 0;
-  if (strncmp(name, "cuda:", 5) != 0 || strlen(name) > 8 || !name[5]) return -1;
-  int n = 0;
-  for (const char *c = name + 5; *c; c++) {
-    if (*c < '0' || *c > '9') return -1;
-    n = 10 * n + (*c - '0');
-  }
-  return n;
-}
-
-static mv_status open_device(mv_model *model, const mv_model_options *options, mv_error *err) {
-  const char *name = options->device ? options->device : "auto";
-  if (strcmp(name, "cpu") == 0) return open_cpu(model, options, err);
-  if (strcmp(name, "auto") == 0) {
-    mv_status status = open_cuda(model, 0, err);
-    return status == MV_ERR_UNSUPPORTED ? open_cpu(model, options, err) : status;
-  }
-  int ordinal = cuda_ordinal(name);
-  if (ordinal < 0)
-    return mv_fail(err, MV_ERR_USAGE, "device %s: expected auto, cpu or cuda[:N]", name);
-  return open_cuda(model, ordinal, err);
-}
-
 static void choose_precision(mv_model *model, mv_precision wanted) {
   model->precision = wanted != MV_PRECISION_AUTO ? wanted
                      : model->device.has_bf16    ? MV_PRECISION_BF16
@@ -372,7 +317,7 @@ static void choose_precision(mv_model *model, mv_precision wanted) {
 }
 
 static mv_status open_parts(mv_model *model, const mv_model_options *options, mv_error *err) {
-  MV_TRY(open_device(model, options, err));
+  MV_TRY(mv_device_open(&model->device, &model->ops, options->device, options->n_thread, err));
   choose_precision(model, options->precision);
   MV_TRY(mv_checkpoint_open(&model->checkpoint, options->dir, err));
   MV_TRY(mv_preprocessor_load(options->dir, &model->preprocessor, err));
@@ -400,7 +345,7 @@ mv_status mv_model_open(mv_model **out, const mv_model_options *options, mv_erro
 
 void mv_model_close(mv_model *model) {
   if (!model) return;
-  close_device(model);
+  mv_device_close(&model->device, model->ops);
   mv_tokenizer_close(model->tokenizer);
   mv_checkpoint_close(model->checkpoint);
   mv_arena_reset(&model->arena);
