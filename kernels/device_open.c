@@ -6,8 +6,13 @@
 
 #ifdef MV_HAVE_CUDA
 static mv_status open_cuda(mv_device *device, const mv_ops **ops, int ordinal, mv_error *err) {
+  mv_error unkept; /* without a folder for them, times are measured anew: no reason to stop */
   *ops = &mv_ops_cuda;
-  return mv_device_open_cuda(device, ordinal, err);
+  MV_TRY(mv_device_open_cuda(device, ordinal, err));
+  mv_linear_cuda_table(device, NULL, &unkept);
+  mv_status status = mv_device_status(device, err);
+  if (status != MV_OK) mv_device_close_cuda(device);
+  return status;
 }
 static void close_cuda(mv_device *device) { mv_device_close_cuda(device); }
 #else

@@ -129,6 +129,10 @@ static void load_bias(loader *ld, const stacked *s, int layer, mv_linear *out) {
     at += out->part[i].n_row;
   }
   out->bias = place(ld, bias, n_bytes);
+  if (ld->model->dtype != MV_DTYPE_BF16 || !bias) return;
+  uint16_t *narrow = take_converted(ld, n_bytes / 2); /* exact: widen_into rounded */
+  for (int i = 0; narrow && i < out->n_out; i++) narrow[i] = mv_f32_to_bf16(bias[i]);
+  out->bias_bf16 = place(ld, narrow, n_bytes / 2);
 }
 
 static mv_linear load_linear(loader *ld, const stacked *s, int layer) {

@@ -1,6 +1,7 @@
 /* cuBLASLt's products, plainly: D = epilogue(alpha op(A) op(B) + beta C + bias). Algorithms differ
  * in how many parts they split the sum into, so that a different choice gives different last bits,
- * and a split needs workspace, as on a card. */
+ * and a split needs workspace, as on a card; one adds up a whole sum in an order of its own, two in
+ * the same. */
 #include <cublasLt.h>
 #include <math.h>
 #include <string.h>
@@ -37,8 +38,9 @@ namespace sim {
 namespace {
 
 constexpr uint64_t algo_magic = 0x6d765f616c676f00;
-constexpr int n_algo = 3;
-const int algo_splits[n_algo] = {1, 2, 4};
+constexpr int n_algo = 5;
+const int algo_splits[n_algo] = {1, 2, 4, 1, 1};
+constexpr int own_order = 4; /* the algorithm that begins with the last products */
 
 /* What cublasLtMatmulAlgo_t holds. */
 struct algo_data {
@@ -112,6 +114,7 @@ struct product {
   void *d;
   float alpha, beta;
   int n_split;
+  bool is_own_order;
   uint64_t m, n, k;
 };
 
@@ -168,6 +171,17 @@ void check_initialised(const void *p, const sim_lt_layout &l, const char *what) 
     }
 }
 
+float sum_of(const product &p, const float *a, const float *b) {
+  if (p.is_own_order) {
+    const uint64_t half = p.k / 2;
+    return dot(a + half, b + half, p.k - half) + dot(a, b, half);
+  }
+  const uint64_t part = (p.k + (uint64_t)p.n_split - 1) / (uint64_t)p.n_split;
+  float sum = 0;
+  for (uint64_t k = 0; k < p.k; k += part) sum += dot(a + k, b + k, std::min(part, p.k - k));
+  return sum;
+}
+
 cudaError_t run(const product &p) {
   if (sticky()) return sticky();
   if (!operands_ok(p)) {
@@ -179,7 +193,6 @@ cudaError_t run(const product &p) {
     check_initialised(p.b, p.bl, "cublasLtMatmul B");
     if (p.beta != 0) check_initialised(p.c, p.cl, "cublasLtMatmul C");
   }
-  const uint64_t part = (p.k + (uint64_t)p.n_split - 1) / (uint64_t)p.n_split;
   for (int batch = 0; batch < p.dl.n_batch; batch++) {
     auto a = gathered(p.a, p.al, p.desc.trans_a != CUBLAS_OP_N, p.m, p.k, batch);
     auto b = gathered(p.b, p.bl, p.desc.trans_b == CUBLAS_OP_N, p.n, p.k, batch);
@@ -187,10 +200,7 @@ cudaError_t run(const product &p) {
       const uint64_t d_col = (uint64_t)batch * (uint64_t)p.dl.batch_stride + j * (uint64_t)p.dl.ld;
       const uint64_t c_col = (uint64_t)batch * (uint64_t)p.cl.batch_stride + j * (uint64_t)p.cl.ld;
       for (uint64_t i = 0; i < p.m; i++) {
-        float sum = 0;
-        for (uint64_t k0 = 0; k0 < p.k; k0 += part)
-          sum += dot(&a[i * p.k + k0], &b[j * p.k + k0], p.k - k0 < part ? p.k - k0 : part);
-        float x = p.alpha * sum;
+        float x = p.alpha * sum_of(p, &a[i * p.k], &b[j * p.k]);
         if (p.beta != 0) x += p.beta * element(p.c, p.cl.type, c_col + i);
         set_element(p.d, p.dl.type, d_col + i, finish(p, x, i));
       }
@@ -214,6 +224,8 @@ cublasStatus_t shapes_ok(const sim_lt_matmul &desc, const sim_lt_layout &a, cons
   if (!type_known(a.type) || a.type != b.type || !type_known(d.type) || c.type != d.type ||
       desc.scale != CUDA_R_32F || (a.type == CUDA_R_32F && d.type != CUDA_R_32F))
     return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (desc.epilogue & CUBLASLT_EPILOGUE_BIAS && desc.bias_type_given && desc.bias_type != d.type)
+    return CUBLAS_STATUS_NOT_SUPPORTED; /* no f32 bias under a bf16 result */
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -448,10 +460,12 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     return CUBLAS_STATUS_INVALID_VALUE;
   for (const void *p : {a, b, (const void *)d})
     if ((uintptr_t)p % 16 && algo) return CUBLAS_STATUS_NOT_SUPPORTED; /* what tuning assumed */
-  product p = {*desc, *a_layout, *b_layout, *c_layout, *d_layout, a, b, c, d, 0, 0, 0, 0, 0, 0};
+  product p = {*desc, *a_layout, *b_layout, *c_layout, *d_layout, a, b, c,
+               d,     0,         0,         0,         false,     0, 0, 0};
   memcpy(&p.alpha, alpha, sizeof p.alpha);
   memcpy(&p.beta, beta, sizeof p.beta);
   p.n_split = algo_read(&chosen).n_split;
+  p.is_own_order = algo_read(&chosen).id == own_order;
   p.m = d_layout->n_row;
   p.n = d_layout->n_col;
   p.k = desc->trans_a != CUBLAS_OP_N ? a_layout->n_row : a_layout->n_col;

@@ -1,8 +1,11 @@
 /* The CUDA products on the emulator: few rows (linear_skinny.cu), many rows (cuBLASLt's stand-in),
  * everything else (linear_plain.cu). Alignment decides: n_in and the distance of rows are multiples
  * of 8 for the first two. */
+#include <cuda_runtime_api.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "runtime/file.h"
 #include "tests/kernels/cuda_cases.h"
 
 static const struct {
@@ -116,6 +119,264 @@ START_TEST(no_rows_is_no_work) {
 }
 END_TEST
 
+/* ---- bits ---- */
+
+/* One matrix and many rows, the results of any run of which are compared. */
+typedef struct row_set {
+  int n_row, n_in, n_out;
+  mv_dtype y_dtype;
+  void *x, *w, *y; /* own: device memory */
+  char *all;       /* owns: y of all rows at once, on the host */
+  mv_linear linear;
+} row_set;
+
+static uint16_t number(uint64_t seed, size_t i) {
+  return mv_f32_to_bf16((float)(kernel_hash(seed, i) % 2001) / 1000 - 1);
+}
+
+static void *uploaded(uint64_t seed, size_t n) {
+  uint16_t *host = malloc(n * sizeof *host);
+  for (size_t i = 0; i < n; i++) host[i] = number(seed, i);
+  void *dev = mv_ops_cuda.alloc(&cuda, n * sizeof *host);
+  mv_ops_cuda.upload(&cuda, dev, host, n * sizeof *host);
+  free(host);
+  return dev;
+}
+
+static size_t row_bytes(const row_set *r) { return (size_t)r->n_out * mv_dtype_bytes(r->y_dtype); }
+
+static void multiply(const row_set *r, int first, int n, mv_linear_order order, char *out) {
+  mv_linear_dims dims = {n, r->n_in, r->n_out, BF16, r->y_dtype, 0, order};
+  mv_ops_cuda.linear(&cuda, &dims, &r->linear, (uint16_t *)r->x + (size_t)first * (size_t)r->n_in,
+                     r->y);
+  mv_ops_cuda.download(&cuda, out, r->y, (size_t)n * row_bytes(r));
+  ck_assert_msg(cuda.error.code == MV_OK, "%s", cuda.error.msg);
+}
+
+static row_set rows_new(int n_row, int n_in, int n_out, mv_dtype y_dtype, mv_linear_order order) {
+  row_set r = {.n_row = n_row, .n_in = n_in, .n_out = n_out, .y_dtype = y_dtype};
+  r.x = uploaded(1, (size_t)n_row * (size_t)n_in);
+  r.w = uploaded(2, (size_t)n_out * (size_t)n_in);
+  r.y = mv_ops_cuda.alloc(&cuda, (size_t)n_row * row_bytes(&r));
+  r.linear.n_in = n_in;
+  r.linear.n_out = r.linear.part[0].n_row = n_out;
+  r.linear.n_part = 1;
+  r.linear.part[0].w = r.w;
+  r.linear.dtype = BF16;
+  r.all = malloc((size_t)n_row * row_bytes(&r));
+  multiply(&r, 0, n_row, order, r.all);
+  return r;
+}
+
+static void rows_free(row_set *r) {
+  mv_ops_cuda.free(&cuda, r->x);
+  mv_ops_cuda.free(&cuda, r->w);
+  mv_ops_cuda.free(&cuda, r->y);
+  free(r->all);
+}
+
+static void check_some(const row_set *r, int first, int n, mv_linear_order order) {
+  char *some = malloc((size_t)n * row_bytes(r));
+  multiply(r, first, n, order, some);
+  for (int i = 0; i < n; i++)
+    ck_assert_msg(memcmp(some + (size_t)i * row_bytes(r),
+                         r->all + (size_t)(first + i) * row_bytes(r), row_bytes(r)) == 0,
+                  "%dx%d: row %d differs as row %d of %d", r->n_in, r->n_out, first + i, i, n);
+  free(some);
+}
+
+START_TEST(a_row_among_few_has_one_result) {
+  static const int widths[][2] = {{232, 40}, {2048, 24}};
+  for (int i = 0; i < COUNT(widths); i++) {
+    row_set r = rows_new(64, widths[i][0], widths[i][1], F32, MV_LINEAR_FEW);
+    for (int n = 1; n < 64; n++) check_some(&r, (n * 37) % (65 - n), n, MV_LINEAR_FEW);
+    for (int row = 0; row < 64; row += 5) check_some(&r, row, 1, MV_LINEAR_BY_ROWS);
+    rows_free(&r);
+  }
+  row_set r = rows_new(150, 72, 40, BF16, MV_LINEAR_FEW); /* more than one launch takes */
+  check_some(&r, 0, 1, MV_LINEAR_FEW);
+  check_some(&r, 60, 10, MV_LINEAR_FEW);
+  check_some(&r, 1, 149, MV_LINEAR_FEW);
+  rows_free(&r);
+}
+END_TEST
+
+/* The library's algorithms have several orders; per shape one must do for any number of rows. */
+START_TEST(a_row_among_many_has_one_result) {
+  static const int some[] = {1, 5, 16, 17, 40, 64, 65, 90, 128, 150, 200, 300, 520};
+  for (int n_in = 64; n_in <= 1024; n_in *= 4) {
+    row_set r = rows_new(700, n_in, 16, F32, MV_LINEAR_MANY);
+    for (int i = 0; i < COUNT(some); i++)
+      check_some(&r, (i * 97) % (700 - some[i]), some[i], MV_LINEAR_MANY);
+    rows_free(&r);
+  }
+}
+END_TEST
+
+/* What a library cannot add in the format of the result, it is given in that format. */
+START_TEST(a_bias_without_loss_is_as_good_as_f32) {
+  row_set r = rows_new(100, 64, 32, BF16, MV_LINEAR_MANY);
+  float bias[32];
+  uint16_t narrow[32];
+  for (size_t i = 0; i < 32; i++) {
+    narrow[i] = number(3, i);
+    bias[i] = mv_bf16_to_f32(narrow[i]);
+  }
+  void *dev_bias = mv_ops_cuda.alloc(&cuda, sizeof bias);
+  void *dev_narrow = mv_ops_cuda.alloc(&cuda, sizeof narrow);
+  mv_ops_cuda.upload(&cuda, dev_bias, bias, sizeof bias);
+  mv_ops_cuda.upload(&cuda, dev_narrow, narrow, sizeof narrow);
+  r.linear.bias = dev_bias;
+  multiply(&r, 0, 100, MV_LINEAR_MANY, r.all); /* f32 sums, rounded by us */
+  r.linear.bias_bf16 = dev_narrow;
+  uint16_t got[100 * 32], want[100 * 32];
+  multiply(&r, 0, 100, MV_LINEAR_MANY, (char *)got);
+  memcpy(want, r.all, sizeof want);
+  for (int i = 0; i < 100 * 32; i++) { /* the two keys may have different orders of sums */
+    float a = mv_bf16_to_f32(got[i]), b = mv_bf16_to_f32(want[i]);
+    ck_assert_msg(a - b <= 0.01f * (1 + b * b) && b - a <= 0.01f * (1 + b * b), "%d: %g, %g", i,
+                  (double)a, (double)b);
+  }
+  mv_ops_cuda.free(&cuda, dev_bias);
+  mv_ops_cuda.free(&cuda, dev_narrow);
+  rows_free(&r);
+}
+END_TEST
+
+/* ---- the table of algorithms ---- */
+
+static const char table_path[] = "cuda_linear_table.tmp";
+
+static void reopen(void) {
+  mv_error err;
+  mv_device_close_cuda(&cuda);
+  ck_assert_msg(mv_device_open_cuda(&cuda, 0, &err) == MV_OK, "%s", err.msg);
+}
+
+static void use_table(void) {
+  mv_error err;
+  ck_assert_msg(mv_linear_cuda_table(&cuda, table_path, &err) == MV_OK, "%s", err.msg);
+}
+
+static mv_buf table_text(void) {
+  mv_buf text = {0};
+  mv_error err;
+  ck_assert_msg(mv_file_read(table_path, 1 << 20, &text, &err) == MV_OK, "%s", err.msg);
+  return text;
+}
+
+static void multiply_many(void) {
+  row_set r = rows_new(100, 64, 32, F32, MV_LINEAR_MANY);
+  rows_free(&r);
+}
+
+/* Calls of the runtime for one product: measuring makes many. */
+static long calls_of_a_product(void) {
+  sim_fail_call(-1, 0);
+  multiply_many();
+  return sim_fail_call(-1, 0);
+}
+
+START_TEST(times_are_kept_in_a_file) {
+  remove(table_path);
+  reopen();
+  use_table();
+  multiply_many();
+  mv_buf first = table_text();
+  int n_line = 0;
+  for (size_t i = 0; i < first.len; i++) n_line += first.ptr[i] == '\n';
+  ck_assert_int_eq(n_line, 3 + 2 + 1); /* head; 512 and 128 rows; sum */
+  long known = calls_of_a_product();
+  reopen();
+  use_table();
+  long loaded = calls_of_a_product();
+  ck_assert_int_le(loaded, known + 4);
+  mv_buf second = table_text();
+  ck_assert_uint_eq(first.len, second.len);
+  ck_assert_int_eq(memcmp(first.ptr, second.ptr, first.len), 0);
+  reopen();
+  ck_assert_int_gt(calls_of_a_product(), known + 20);
+  mv_buf_free(&first);
+  mv_buf_free(&second);
+  remove(table_path);
+}
+END_TEST
+
+static void check_replaced(const char *bytes, size_t n, const char *what) {
+  mv_error err;
+  ck_assert_int_eq(mv_file_write(table_path, bytes, n, &err), MV_OK);
+  reopen();
+  use_table();
+  multiply_many();
+  mv_buf text = table_text();
+  ck_assert_msg(n != text.len || memcmp(bytes, text.ptr, n) != 0, "%s was taken", what);
+  mv_buf_free(&text);
+  reopen();
+  use_table();
+  ck_assert_int_eq(cuda.error.code, MV_OK);
+}
+
+START_TEST(a_damaged_file_is_replaced) {
+  remove(table_path);
+  reopen();
+  use_table();
+  multiply_many();
+  mv_buf good = table_text();
+  char *bad = malloc(good.len + 1);
+  for (size_t at = 0; at < good.len; at += 13) { /* a bit here or there */
+    memcpy(bad, good.ptr, good.len);
+    bad[at] ^= 1;
+    check_replaced(bad, good.len, "a flipped bit");
+  }
+  for (size_t n = 0; n < good.len; n += 29) check_replaced(good.ptr, n, "a cut file");
+  memset(bad, 0xff, good.len);
+  check_replaced(bad, good.len, "noise");
+  free(bad);
+  mv_buf_free(&good);
+  remove(table_path);
+}
+END_TEST
+
+/* ---- failures ---- */
+
+/* Every call of the runtime fails once: an error that stays, nothing worse, and a device that can
+ * be closed. */
+START_TEST(every_failure_makes_the_device_sticky) {
+  static const struct {
+    int n_row, n_in, n_out;
+    mv_linear_order order;
+  } cases[] = {{3, 2048, 16, MV_LINEAR_FEW}, {70, 64, 32, MV_LINEAR_MANY}, {2, 7, 5, 0}};
+  for (int i = 0; i < COUNT(cases); i++) {
+    long n_call = 0, n_failed = 0;
+    for (long k = -1; k < n_call; k += k < 40 ? 1 : 7) { /* -1: counts the calls */
+      reopen();
+      row_set r = {.n_row = cases[i].n_row, .n_in = cases[i].n_in, .n_out = cases[i].n_out};
+      r.y_dtype = F32;
+      size_t n_x = (size_t)(r.n_row * r.n_in), n_w = (size_t)(r.n_out * r.n_in);
+      r.x = uploaded(1, n_x);
+      r.w = uploaded(2, n_w);
+      r.y = mv_ops_cuda.alloc(&cuda, (size_t)r.n_row * row_bytes(&r));
+      mv_linear linear = {
+          .n_in = r.n_in, .n_out = r.n_out, .n_part = 1, .part = {{r.w, r.n_out}}, .dtype = BF16};
+      mv_linear_dims dims = {r.n_row, r.n_in, r.n_out, BF16, F32, 0, cases[i].order};
+      sim_fail_call(k, k % 2 ? cudaErrorUnknown : cudaErrorMemoryAllocation);
+      mv_ops_cuda.linear(&cuda, &dims, &linear, r.x, r.y);
+      long n = sim_fail_call(-1, 0);
+      if (k < 0) n_call = n;
+      int failed = cuda.error.code != MV_OK;
+      n_failed += failed;
+      if (failed) ck_assert_msg(strstr(cuda.error.msg, "cuda:0"), "%s", cuda.error.msg);
+      mv_device_recover(&cuda);
+      rows_free(&r);
+    }
+    printf("%d rows: %ld calls, %ld of those failed stopped the product\n", cases[i].n_row, n_call,
+           n_failed);
+    ck_assert_int_gt(n_failed, 0);
+    reopen();
+  }
+}
+END_TEST
+
 /* W in whole sectors, each once. */
 START_TEST(accesses_are_whole_sectors) {
   static const int rows[] = {1, 8, 32, 64};
@@ -139,6 +400,12 @@ static Suite *suite(void) {
   tcase_add_test(t, many_rows_go_through_the_library);
   tcase_add_test(t, no_rows_is_no_work);
   tcase_add_test(t, accesses_are_whole_sectors);
+  tcase_add_test(t, a_row_among_few_has_one_result);
+  tcase_add_test(t, a_row_among_many_has_one_result);
+  tcase_add_test(t, a_bias_without_loss_is_as_good_as_f32);
+  tcase_add_test(t, times_are_kept_in_a_file);
+  tcase_add_test(t, a_damaged_file_is_replaced);
+  tcase_add_test(t, every_failure_makes_the_device_sticky);
   suite_add_tcase(s, t);
   return s;
 }
