@@ -4,7 +4,10 @@
  * timed over enough runs; rows bound by memory rotate over copies of their inputs that together
  * exceed the last-level cache. The limit of a row is the time its bytes take at the machine's read
  * bandwidth or its products at the machine's multiplication rate, whichever is longer, with the
- * counts of mv_<op>_cost. A machine busy with something else gives meaningless figures.
+ * counts of mv_<op>_cost. On a GPU the limits are those of its best copy and its best product, and
+ * runs over all copies are one recorded step, timed by the device's clock: what a kernel takes
+ * among others, without the host's time to launch it. A machine busy with something else gives
+ * meaningless figures.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +22,11 @@
 
 #define MAX_COPIES 16
 #define MAX_RUNS 5000
+#define PROFILE_RUNS 5
 
 typedef struct bench_options {
-  const char *op, *simd;
+  const char *op, *simd, *device;
+  const char *profile; /* one row, a few times, and nothing else */
   int n_thread, json, quick, help;
 } bench_options;
 
@@ -33,22 +38,29 @@ typedef struct bench_result {
   char verdict[320]; /* of a wrong result */
 } bench_result;
 
+typedef struct target {
+  mv_device *device;
+  const mv_ops *ops;
+} target;
+
 /* ---- arguments ---- */
 
 static const char help_text[] =
-    "usage: medvision bench kernels [--device cpu] [--op NAME] [--threads N] [--simd NAME] "
+    "usage: medvision bench kernels [--device NAME] [--op NAME] [--threads N] [--simd NAME] "
     "[--quick]\n"
-    "                               [--json]\n"
+    "                               [--json | --profile ROW]\n"
     "\n"
     "Measures this machine, then every operation at the shapes of the 7B model: 1 row (decode),\n"
     "700 rows (prefill), 1296 patches (vision).\n"
     "\n"
-    "  --device cpu   where to run\n"
+    "  --device NAME  where to run: cpu (default), cuda, cuda:N\n"
     "  --op NAME      one operation: linear, attention, ...\n"
     "  --threads N    CPU threads (all of them)\n"
     "  --simd NAME    a lesser vector variant: generic, avx2, avx512, avx512bf16\n"
     "  --quick        fewer runs: for a smoke test, not for figures\n"
-    "  --json         one JSON object\n";
+    "  --json         one JSON object\n"
+    "  --profile ROW  runs one row a few times and nothing else, for a profiler of kernels (ncu):\n"
+    "                 words of the row with / between, as in decode/linear/gate_up\n";
 
 static int bad(const char *format, const char *what) {
   fprintf(stderr, "medvision: bench kernels: ");
@@ -68,8 +80,9 @@ static int parse_threads(const char *text, int *out) {
 /* Returns 0 or the exit code. */
 static int parse_value(const char *name, const char *value, bench_options *o) {
   if (strcmp(name, "--device") == 0) {
-    if (strcmp(value, "cpu") != 0 && strcmp(value, "auto") != 0)
-      return bad("no device %s in this build", value);
+    o->device = value;
+  } else if (strcmp(name, "--profile") == 0) {
+    o->profile = value;
   } else if (strcmp(name, "--op") == 0) {
     if (!kernel_op_find(value)) return bad("no operation %s", value);
     o->op = value;
@@ -82,11 +95,12 @@ static int parse_value(const char *name, const char *value, bench_options *o) {
 }
 
 static int parse(int argc, char **argv, bench_options *o) {
-  static const char *const with_value[] = {"--device", "--op", "--threads", "--simd"};
+  static const char *const with_value[] = {"--device", "--op", "--threads", "--simd", "--profile"};
   memset(o, 0, sizeof *o);
+  o->device = "cpu";
   for (int i = 1; i < argc; i++) {
     int takes_value = 0;
-    for (int k = 0; k < 4; k++) takes_value |= strcmp(argv[i], with_value[k]) == 0;
+    for (int k = 0; k < 5; k++) takes_value |= strcmp(argv[i], with_value[k]) == 0;
     if (takes_value) {
       if (i + 1 == argc) return bad("%s needs a value", argv[i]);
       int code = parse_value(argv[i], argv[i + 1], o);
@@ -136,20 +150,40 @@ static int by_size(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
+/* One run of one copy. */
+static double time_one(kernel_run *run) {
+  run->ops->mark(run->device, 0);
+  kernel_run_go(run);
+  run->ops->mark(run->device, 1);
+  return run->ops->elapsed(run->device, 0, 1);
+}
+
+/* A run of every copy as one step: directly, recorded, then replayed. The mean of the copies. */
+static double time_step(kernel_run *runs, int n_copy) {
+  mv_device *device = runs[0].device;
+  const mv_ops *ops = runs[0].ops;
+  ops->mark(device, 0);
+  do {
+    ops->step_begin(device);
+    for (int i = 0; i < n_copy; i++) kernel_run_go(&runs[i]);
+  } while (ops->step_end(device));
+  ops->mark(device, 1);
+  return ops->elapsed(device, 0, 1) / n_copy;
+}
+
 /* Runs until there are enough and long enough, or it takes too long; in-place operations that
  * would shrink their input to nothing get it anew each time, untimed. */
 static void time_runs(kernel_run *runs, int n_copy, int quick, bench_result *out) {
   static double ms[MAX_RUNS];
-  int n = 0, at_least = quick ? 3 : 30;
+  int n = 0, at_least = quick ? 3 : 30, on_gpu = runs[0].ops != &mv_ops_cpu;
   double enough_ms = quick ? 5 : 300, too_long_ms = quick ? 300 : 3000, total = 0;
-  int renew = strcmp(runs[0].c->op, "gelu") == 0;
-  kernel_run_go(&runs[0]);
+  int renew = strcmp(runs[0].c->op, "gelu") == 0 && !on_gpu;
+  for (int i = 0; i < (on_gpu ? 3 : 1); i++) on_gpu ? time_step(runs, n_copy) : time_one(&runs[0]);
   while (n < MAX_RUNS && total < too_long_ms && (n < at_least || total < enough_ms)) {
     kernel_run *run = &runs[n % n_copy];
     if (renew) kernel_run_reset(run);
-    double before = mv_now_ms();
-    kernel_run_go(run);
-    total += ms[n++] = mv_now_ms() - before;
+    total += ms[n++] = on_gpu ? time_step(runs, n_copy) : time_one(run);
+    if (runs[0].device->error.code != MV_OK) break;
   }
   qsort(ms, (size_t)n, sizeof *ms, by_size);
   out->n_run = n;
@@ -170,13 +204,13 @@ static int copies_of(const bench_machine *machine, const bench_result *r, double
   return n < MAX_COPIES ? (int)n : MAX_COPIES;
 }
 
-static mv_status bench_row(const bench_case *row, const bench_machine *machine, mv_device *device,
+static mv_status bench_row(const bench_case *row, const bench_machine *machine, const target *t,
                            int quick, bench_result *out, mv_error *err) {
   kernel_run runs[MAX_COPIES];
   int n_copy = 1, n_made = 1;
   memset(out, 0, sizeof *out);
   out->row = row;
-  mv_status status = kernel_run_init(&runs[0], &row->c, device, &mv_ops_cpu, 1, err);
+  mv_status status = kernel_run_init(&runs[0], &row->c, t->device, t->ops, 1, err);
   if (status == MV_OK) status = check_some(&runs[0], out, err);
   if (status == MV_OK) {
     out->cost = runs[0].op->cost(&runs[0]);
@@ -186,11 +220,37 @@ static mv_status bench_row(const bench_case *row, const bench_machine *machine, 
     n_copy = copies_of(machine, out, memory_ms);
   }
   for (; status == MV_OK && n_made < n_copy; n_made++)
-    status =
-        kernel_run_init(&runs[n_made], &row->c, device, &mv_ops_cpu, (uint64_t)n_made + 1, err);
+    status = kernel_run_init(&runs[n_made], &row->c, t->device, t->ops, (uint64_t)n_made + 1, err);
   if (status == MV_OK) time_runs(runs, n_copy, quick, out);
   for (int i = 0; i < n_made; i++) kernel_run_free(&runs[i]);
-  return status == MV_OK ? mv_device_status(device, err) : status;
+  return status == MV_OK ? mv_device_status(t->device, err) : status;
+}
+
+/* Whether every word of `what` (a/b/c) is the row's phase, operation or product. */
+static int is_row(const bench_case *row, const char *what) {
+  for (const char *at = what; *at;) {
+    size_t n = strcspn(at, "/");
+    const char *const words[] = {row->phase, row->c.op, row->what};
+    int found = 0;
+    for (int i = 0; i < 3; i++) found |= strlen(words[i]) == n && strncmp(words[i], at, n) == 0;
+    if (!found) return 0;
+    at += n + (at[n] == '/');
+  }
+  return 1;
+}
+
+static mv_status profile_row(const char *what, const target *t, mv_error *err) {
+  kernel_run run;
+  for (int i = 0; i < bench_n_kernel_case; i++) {
+    const bench_case row = bench_case_for(&bench_kernel_table[i], t->ops);
+    if (!is_row(&row, what)) continue;
+    mv_status status = kernel_run_init(&run, &row.c, t->device, t->ops, 1, err);
+    for (int k = 0; status == MV_OK && k < PROFILE_RUNS; k++)
+      printf("%s %s %s: %.4f ms\n", row.phase, row.c.op, row.what, time_one(&run));
+    kernel_run_free(&run);
+    return status == MV_OK ? mv_device_status(t->device, err) : status;
+  }
+  return mv_fail(err, MV_ERR_USAGE, "--profile %s: no such row", what);
 }
 
 /* ---- printing ---- */
@@ -263,21 +323,30 @@ static void json_row(mv_json_writer *w, const bench_result *r) {
 
 /* ---- all of it ---- */
 
-static mv_status bench_all(const bench_options *o, mv_device *device, mv_buf *json, int *n_wrong,
+static mv_status measure(const bench_options *o, const target *t, bench_machine *machine,
+                         mv_error *err) {
+  double seconds = o->quick ? 0.05 : 1;
+  return t->ops == &mv_ops_cpu
+             ? bench_machine_measure(machine, t->device, seconds, err)
+             : bench_machine_measure_gpu(machine, t->device, t->ops, seconds, err);
+}
+
+static mv_status bench_all(const bench_options *o, const target *t, mv_buf *json, int *n_wrong,
                            mv_error *err) {
   bench_machine machine;
+  const mv_device *device = t->device;
   mv_json_writer w = {.out = json, .indent = 2};
-  MV_TRY(bench_machine_measure(&machine, device, o->quick ? 0.05 : 1, err));
+  MV_TRY(measure(o, t, &machine, err));
   mv_json_begin_object(&w);
   json_machine(&w, &machine, device, o);
   mv_json_key(&w, "results");
   mv_json_begin_array(&w);
   if (!o->json) print_machine(&machine, device);
   for (int i = 0; i < bench_n_kernel_case; i++) {
-    const bench_case *row = &bench_kernel_table[i];
+    const bench_case row = bench_case_for(&bench_kernel_table[i], t->ops);
     bench_result result;
-    if (o->op && strcmp(o->op, row->c.op) != 0) continue;
-    MV_TRY(bench_row(row, &machine, device, o->quick, &result, err));
+    if (o->op && strcmp(o->op, row.c.op) != 0) continue;
+    MV_TRY(bench_row(&row, &machine, t, o->quick, &result, err));
     *n_wrong += !result.right;
     if (!o->json) print_row(&result);
     json_row(&w, &result);
@@ -286,6 +355,13 @@ static mv_status bench_all(const bench_options *o, mv_device *device, mv_buf *js
   mv_json_end_object(&w);
   mv_buf_char(json, '\n');
   return mv_buf_status(json, err);
+}
+
+static mv_status open_target(const bench_options *o, mv_device *device, const mv_ops **ops,
+                             mv_error *err) {
+  if (!o->simd) return mv_device_open(device, ops, o->device, o->n_thread, err);
+  *ops = &mv_ops_cpu;
+  return mv_device_open_cpu(device, o->n_thread, o->simd, err);
 }
 
 int mv_bench_kernels_main(int argc, char **argv) {
@@ -299,14 +375,18 @@ int mv_bench_kernels_main(int argc, char **argv) {
     fputs(help_text, stdout);
     return 0;
   }
-  mv_status status = mv_device_open_cpu(&device, o.n_thread, o.simd, &err);
+  target t = {&device, NULL};
+  mv_status status = open_target(&o, &device, &t.ops, &err);
   if (status == MV_OK) {
-    status = bench_all(&o, &device, &json, &n_wrong, &err);
-    mv_device_close_cpu(&device);
+    status =
+        o.profile ? profile_row(o.profile, &t, &err) : bench_all(&o, &t, &json, &n_wrong, &err);
+    mv_device_close(&device, t.ops);
   }
   if (status == MV_OK && o.json) fwrite(json.ptr, 1, json.len, stdout);
   mv_buf_free(&json);
   if (status != MV_OK) fprintf(stderr, "medvision: bench kernels: %s\n", err.msg);
   if (n_wrong) fprintf(stderr, "medvision: bench kernels: %d wrong results\n", n_wrong);
-  return status == MV_ERR_UNSUPPORTED ? 2 : status != MV_OK || n_wrong ? 1 : 0;
+  return status == MV_ERR_UNSUPPORTED || status == MV_ERR_USAGE ? 2
+         : status != MV_OK || n_wrong                           ? 1
+                                                                : 0;
 }

@@ -1,5 +1,7 @@
 #include "bench/kernel_table.h"
 
+#include <string.h>
+
 #define F32 MV_DTYPE_F32
 #define BF16 MV_DTYPE_BF16
 
@@ -121,3 +123,19 @@ const bench_case bench_kernel_table[] = {
 };
 
 const int bench_n_kernel_case = sizeof bench_kernel_table / sizeof *bench_kernel_table;
+
+bench_case bench_case_for(const bench_case *row, const mv_ops *ops) {
+  bench_case out = *row;
+  kernel_case *c = &out.c;
+  if (ops->between(BF16) == F32) return out;
+  if (strcmp(c->op, "linear") ==
+      0) { /* the residual and the logits stay f32, as does precision fp32 */
+    if (c->x == BF16 && !c->accumulate && strcmp(row->what, "head") != 0) c->y = BF16;
+  } else if (strcmp(c->op, "rope") == 0) {
+    c->y = BF16;
+  } else if (strcmp(c->op, "kv_write") == 0 || strcmp(c->op, "attention") == 0 ||
+             strcmp(c->op, "window_attention") == 0 || strcmp(c->op, "swiglu") == 0) {
+    c->x = BF16;
+  }
+  return out;
+}

@@ -13,4 +13,8 @@ typedef struct bench_case {
 extern const bench_case bench_kernel_table[];
 extern const int bench_n_kernel_case;
 
+/* The row as the forward pass asks it of a device: where what lies between two operations is bf16
+ * (mv_ops.between), so are those tensors of the row. */
+bench_case bench_case_for(const bench_case *row, const mv_ops *ops);
+
 #endif

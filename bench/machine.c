@@ -6,13 +6,15 @@
 #include <string.h>
 
 #include "kernels/cpu_simd.h"
+#include "kernels/ops_limits.h"
 #include "runtime/clock.h"
 #include "runtime/memory.h"
 
 #define MIN_READ_BYTES ((size_t)256 << 20)
 #define MAX_READ_BYTES ((size_t)1 << 30)
-#define MAX_CACHE_BYTES ((size_t)128 << 20) /* of one thread's reach: more is many chiplets' sum \
-                                             */
+#define MAX_CACHE_BYTES                                                    \
+  ((size_t)128 << 20) /* of one thread's reach: more is many chiplets' sum \
+                       */
 
 /* The multiplication: a panel of 64 KB as kernels/linear_cpu.c packs it, rows of x that stay in the
  * first-level cache beside it. */
@@ -148,4 +150,15 @@ mv_status bench_machine_measure(bench_machine *machine, const mv_device *device,
   machine->cache_bytes = bench_cache_bytes();
   MV_TRY(measure_reading(machine, device, seconds, err));
   return measure_multiplying(machine, device, seconds, err);
+}
+
+mv_status bench_machine_measure_gpu(bench_machine *machine, mv_device *device, const mv_ops *ops,
+                                    double seconds, mv_error *err) {
+  mv_limits limits;
+  memset(machine, 0, sizeof *machine);
+  machine->cache_bytes = device->cache_bytes;
+  MV_TRY(mv_limits_measure(&limits, device, ops, 2 * seconds, err));
+  machine->read_gbs = limits.gbs;
+  machine->f32_gflops = machine->bf16_gflops = limits.gflops;
+  return MV_OK;
 }

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "runtime/device.h"
+#include "kernels/ops.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,6 +20,11 @@ typedef struct bench_machine {
 /* Measures for about `seconds` each. MV_ERR_MEMORY when the buffers cannot be had. */
 mv_status bench_machine_measure(bench_machine *machine, const mv_device *device, double seconds,
                                 mv_error *err);
+
+/* The same of a GPU, by its own operations: the best copy, the best product (for f32, too: the
+ * tensor cores are what attention is measured against). */
+mv_status bench_machine_measure_gpu(bench_machine *machine, mv_device *device, const mv_ops *ops,
+                                    double seconds, mv_error *err);
 
 /* The largest cache the system speaks of; 32 MiB when it does not. */
 size_t bench_cache_bytes(void);

@@ -207,6 +207,7 @@ static int read_properties(mv_device *device, mv_cuda *cuda) {
   cuda->arch = 10 * major + minor;
   cuda->l2_bytes = (size_t)l2;
   cuda->shared_bytes = (size_t)shared;
+  device->cache_bytes = cuda->l2_bytes;
   return 1;
 }
 

@@ -15,6 +15,7 @@ extern "C" {
 
 typedef struct mv_device {
   const char *name;   /* "cpu"; borrowed, static */
+  size_t cache_bytes; /* last-level cache; 0: as the system tells */
   int n_thread;       /* threads an operation may use */
   int has_bf16;       /* bf16 arithmetic in hardware: what --dtype auto goes by */
   int slice_rows;     /* rows of an MLP at a time: bounds the widest buffers */
