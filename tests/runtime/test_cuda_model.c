@@ -1,0 +1,262 @@
+/* Whole models on the emulated CUDA device, beside the CPU: logits of fixed prefixes, greedy tokens
+ * of the engine, steps replayed, calls of the runtime failing. */
+#include <cuda_runtime_api.h>
+#include <math.h>
+
+#include "runtime/forward.h"
+#include "tests/check_main.h"
+#include "tests/cudasim/sim.h"
+#include "tests/runtime/reference.h"
+#include "tests/tolerances.h"
+
+static mv_error err;
+
+static mv_model *open_on(const char *device, int which, mv_precision precision) {
+  char dir[128];
+  mv_model *model;
+  snprintf(dir, sizeof dir, REFERENCE "%s", checkpoints[which]);
+  mv_model_options options = {.dir = dir, .device = device, .precision = precision, .n_thread = 1};
+  ck_assert_msg(mv_model_open(&model, &options, &err) == MV_OK, "%s", err.msg);
+  return model;
+}
+
+static void assert_no_report(void) {
+  ck_assert_msg(sim_report_count() == 0, "%s", sim_report_text(0));
+}
+
+/* ---- logits of fixed prefixes ---- */
+
+enum { GRID = 10, N_PATCH = GRID * GRID, N_IMAGE = N_PATCH / 4, N_TOK = 90, N_NEW = 3, N_PAGE = 3 };
+
+/* One prompt with a picture in it, then tokens one by one; [N_TOK + N_NEW, n_vocab] logits. */
+typedef struct walk {
+  mv_model *model;
+  mv_activations vision, decoder;
+  void *cache;
+  size_t stride;
+  float *image, *logits; /* device */
+  int n_vocab;
+  float *all;
+} walk;
+
+static walk walk_new(const char *device, int which, mv_precision precision) {
+  walk w = {.model = open_on(device, which, precision)};
+  const mv_stack *d = &w.model->decoder;
+  const mv_ops *ops = w.model->ops;
+  w.n_vocab = w.model->head.n_out;
+  w.stride = N_PAGE * mv_kv_page_bytes(d->n_kv, d->d_head, w.model->dtype);
+  w.cache = ops->alloc(&w.model->device, w.stride * (size_t)d->n_layer);
+  w.image = ops->alloc(&w.model->device, N_IMAGE * (size_t)d->d_model * sizeof(float));
+  w.logits = ops->alloc(&w.model->device, (size_t)w.n_vocab * N_TOK * sizeof(float));
+  w.all = malloc((size_t)w.n_vocab * (N_TOK + N_NEW) * sizeof(float));
+  mv_activations_init(&w.vision, w.model, &w.model->vision, N_PATCH, &err);
+  mv_activations_init(&w.decoder, w.model, d, N_TOK, &err);
+  ck_assert_msg(mv_device_status(&w.model->device, &err) == MV_OK, "%s", err.msg);
+  return w;
+}
+
+static void walk_free(walk *w) {
+  void *all[] = {w->cache, w->image, w->logits};
+  for (int i = 0; i < 3; i++) w->model->ops->free(&w->model->device, all[i]);
+  mv_activations_free(&w->vision, w->model);
+  mv_activations_free(&w->decoder, w->model);
+  mv_model_close(w->model);
+  free(w->all);
+}
+
+static void see(walk *w) {
+  mv_window_plan plan = {0};
+  const mv_vision_config *v = &mv_checkpoint_config(w->model->checkpoint)->vision;
+  mv_window_dims dims = {v->window_size, v->patch_size, v->merge_size};
+  mv_grid grid = {1, GRID, GRID};
+  int d_patch = w->model->patch_embed.n_in;
+  float *patches = malloc(N_PATCH * (size_t)d_patch * sizeof *patches);
+  for (int i = 0; i < N_PATCH * d_patch; i++) patches[i] = sinf(0.37f * (float)i) * 1.5f;
+  ck_assert_int_eq(mv_window_plan_init(&plan, &grid, 1, dims, &err), MV_OK);
+  mv_vision_forward(w->model, &w->vision, &plan, patches, w->image, NULL);
+  mv_window_plan_free(&plan);
+  free(patches);
+}
+
+/* Tokens [at, at + n), the picture's rows from the tenth on; is_new: as a step of generation. */
+static void forward(walk *w, int at, int n, int is_new) {
+  static const int32_t pages[N_PAGE] = {2, 0, 1};
+  int32_t ids[N_TOK], position[3 * N_TOK], want[N_TOK];
+  for (int i = 0; i < n; i++) {
+    int t = at + i, is_image = t >= 10 && t < 10 + N_IMAGE;
+    ids[i] = is_image ? ~(t - 10) : t * 37 % 500;
+    for (int axis = 0; axis < 3; axis++)
+      position[axis * n + i] =
+          is_image && axis ? 10 + (axis == 1 ? (t - 10) / 5 : (t - 10) % 5) : t;
+    want[i] = i;
+  }
+  mv_seq_rows seq = {0, n, at, pages, NULL};
+  mv_batch batch = {n, ids, position, &seq, 1, w->image, want, n, is_new ? n : 0};
+  mv_decoder_forward(w->model, &w->decoder, &batch, w->cache, w->stride, w->logits, NULL);
+}
+
+static void take_logits(walk *w, int at, int n) {
+  size_t row = (size_t)w->n_vocab;
+  w->model->ops->download(&w->model->device, w->all + (size_t)at * row, w->logits,
+                          (size_t)n * row * sizeof(float));
+  ck_assert_msg(mv_device_status(&w->model->device, &err) == MV_OK, "%s", err.msg);
+}
+
+static void step(walk *w, int at) {
+  do {
+    w->model->ops->step_begin(&w->model->device);
+    forward(w, at, 1, 1);
+  } while (w->model->ops->step_end(&w->model->device));
+  take_logits(w, at, 1);
+}
+
+static walk walked(const char *device, int which, mv_precision precision) {
+  walk w = walk_new(device, which, precision);
+  see(&w);
+  forward(&w, 0, N_TOK, 0);
+  take_logits(&w, 0, N_TOK);
+  for (int i = 0; i < N_NEW; i++) step(&w, N_TOK + i);
+  return w;
+}
+
+/* || a - b || / || b || over all logits. */
+static double distance(const walk *a, const walk *b) {
+  double error = 0, size = 0;
+  for (size_t i = 0; i < (size_t)b->n_vocab * (N_TOK + N_NEW); i++) {
+    ck_assert(isfinite(a->all[i]));
+    error += pow((double)a->all[i] - (double)b->all[i], 2);
+    size += pow((double)b->all[i], 2);
+  }
+  return sqrt(error / size);
+}
+
+/* fp32 differs by the order of sums. bf16 differs by its own roundings, of which CUDA has a few
+ * more than the CPU (queries, keys, values, gates and ups are stored in bf16, each rounding as
+ * large as those of what the CPU stores): it may be half again as far from fp32. */
+#define MAX_FP32_DISTANCE 2e-5
+#define MAX_BF16_RATIO 1.5
+
+START_TEST(logits_of_fixed_prefixes_are_the_cpus) {
+  for (int which = 0; which < N_CHECKPOINT; which++) {
+    walk right = walked("cpu", which, MV_PRECISION_FP32);
+    walk cpu = walked("cpu", which, MV_PRECISION_BF16);
+    walk fp32 = walked("cuda", which, MV_PRECISION_FP32);
+    walk bf16 = walked("cuda", which, MV_PRECISION_BF16);
+    assert_no_report();
+    double by_order = distance(&fp32, &right), usual = distance(&cpu, &right);
+    double got = distance(&bf16, &right);
+    printf("%-24s fp32 %.1e; bf16 %.2e from fp32, the CPU's %.2e\n", checkpoints[which], by_order,
+           got, usual);
+    ck_assert_double_le(by_order, MAX_FP32_DISTANCE);
+    ck_assert_double_le(got, MAX_BF16_RATIO * usual);
+    walk_free(&right);
+    walk_free(&cpu);
+    walk_free(&fp32);
+    walk_free(&bf16);
+  }
+}
+END_TEST
+
+START_TEST(a_replayed_step_gives_the_bits_of_direct_operations) {
+  walk w = walked("cuda", 1, MV_PRECISION_BF16);
+  size_t row_bytes = (size_t)w.n_vocab * sizeof(float);
+  float *direct = malloc(row_bytes);
+  for (int i = 0; i < 4; i++) { /* by now the step is a graph */
+    int at = N_TOK + N_NEW - 1;
+    forward(&w, at, 1, 1);
+    take_logits(&w, at, 1);
+    memcpy(direct, w.all + (size_t)at * (size_t)w.n_vocab, row_bytes);
+    sim_fail_call(-1, 0);
+    step(&w, at);
+    long n_call = sim_fail_call(-1, 0);
+    ck_assert_int_eq(memcmp(direct, w.all + (size_t)at * (size_t)w.n_vocab, row_bytes), 0);
+    if (i > 1) ck_assert_int_le(n_call, 8); /* one launch, and the logits back */
+  }
+  free(direct);
+  walk_free(&w);
+  assert_no_report();
+}
+END_TEST
+
+/* ---- the engine ---- */
+
+/* One row of expected.jsonl. */
+static mv_status answer(const char *device, int which, mv_precision precision, const mv_json *row,
+                        mv_result *result) {
+  char dir[128];
+  mv_model *model;
+  mv_engine *engine;
+  reference_case c;
+  snprintf(dir, sizeof dir, REFERENCE "%s", checkpoints[which]);
+  mv_model_options options = {.dir = dir, .device = device, .precision = precision, .n_thread = 1};
+  MV_TRY(mv_model_open(&model, &options, &err));
+  mv_status status = mv_engine_new(&engine, model, NULL, &err);
+  if (status == MV_OK) {
+    reference_case_init(&c, row);
+    c.request.n_logprob = 5;
+    if (c.request.max_new_tokens > 12) c.request.max_new_tokens = 12;
+    status = mv_engine_generate(engine, &c.request, result, &err);
+    reference_case_free(&c);
+    mv_engine_free(engine);
+  }
+  mv_model_close(model);
+  return status;
+}
+
+/* Tokens of both, until the first that a near tie turned. */
+static void compare(const char *where, const mv_result *got, const mv_result *want,
+                    double tolerance) {
+  ck_assert_uint_eq(got->n_prompt, want->n_prompt);
+  for (size_t i = 0; i < want->n_token; i++) {
+    const mv_logprob *top = want->top + i * (size_t)want->n_logprob;
+    ck_assert_msg(i < got->n_token, "%s: ends after %zu tokens", where, got->n_token);
+    if (got->token_ids[i] != want->token_ids[i]) {
+      ck_assert_msg((double)(top[0].logprob - top[1].logprob) < 2 * tolerance,
+                    "%s: token %zu is %d, not %d", where, i, got->token_ids[i], want->token_ids[i]);
+      return;
+    }
+    double error = fabs((double)got->logprobs[i].logprob - (double)want->logprobs[i].logprob);
+    ck_assert_msg(error <= tolerance, "%s: log-probability of token %zu is off by %.2e", where, i,
+                  error);
+  }
+  ck_assert_uint_eq(got->n_token, want->n_token);
+}
+
+static int which_checkpoint, n_line;
+
+static void check_answer(const mv_json *row, const char *where) {
+  /* other requests for each checkpoint, and but one under the checker, which is slow */
+  if (n_line++ % N_CHECKPOINT != which_checkpoint) return;
+  if (sim_settings()->check && n_line > N_CHECKPOINT) return;
+  mv_result cpu = {0}, cuda = {0};
+  ck_assert_msg(answer("cpu", which_checkpoint, MV_PRECISION_FP32, row, &cpu) == MV_OK, "%s: %s",
+                where, err.msg);
+  ck_assert_msg(answer("cuda", which_checkpoint, MV_PRECISION_FP32, row, &cuda) == MV_OK, "%s: %s",
+                where, err.msg);
+  assert_no_report();
+  compare(where, &cuda, &cpu, MV_TOL_LOGPROB);
+  mv_result_free(&cpu);
+  mv_result_free(&cuda);
+}
+
+START_TEST(the_engine_answers_as_on_the_cpu) {
+  for (which_checkpoint = 0; which_checkpoint < N_CHECKPOINT; which_checkpoint++) {
+    char path[160];
+    snprintf(path, sizeof path, REFERENCE "%s/expected.jsonl", checkpoints[which_checkpoint]);
+    n_line = 0;
+    jsonl_each(path, check_answer);
+  }
+}
+END_TEST
+
+static Suite *suite(void) {
+  Suite *s = suite_create("cuda model");
+  TCase *t = tcase_create("model");
+  tcase_add_test(t, logits_of_fixed_prefixes_are_the_cpus);
+  tcase_add_test(t, a_replayed_step_gives_the_bits_of_direct_operations);
+  tcase_add_test(t, the_engine_answers_as_on_the_cpu);
+  suite_add_tcase(s, t);
+  return s;
+}
+
+MV_CHECK_MAIN(suite)
