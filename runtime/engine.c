@@ -73,6 +73,10 @@ mv_status mv_engine_new(mv_engine **out, mv_model *model, const mv_engine_option
   e->limits = (mv_job_limits){e->options.max_tokens, e->options.max_draft, fresh_key(e)};
   if (status == MV_OK) status = make_rows(e, err);
   if (status == MV_OK) status = mv_pool_init(e, err);
+  if (status == MV_OK && !e->options.no_speculation)
+    status = mv_drafter_init(&e->drafter, model->tokenizer,
+                             mv_checkpoint_config(model->checkpoint)->image_token_id,
+                             e->options.max_batch, e->options.max_draft, err);
   if (status != MV_OK) {
     mv_engine_free(e);
     mv_device_recover(&model->device);
@@ -90,6 +94,7 @@ void mv_engine_free(mv_engine *engine) {
     mv_job_free(job);
   }
   mv_pool_free(engine);
+  mv_drafter_free(&engine->drafter);
   free_rows(engine);
   pthread_cond_destroy(&engine->work);
   pthread_mutex_destroy(&engine->lock);

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include "runtime/draft.h"
 #include "runtime/forward.h"
 #include "runtime/job.h"
 #include "runtime/prefix_cache.h"
@@ -42,6 +43,16 @@ typedef struct mv_step_rows {
   size_t best_cap;
 } mv_step_rows;
 
+/* For tests and replays: what the model "answers", and what is drafted. All may be NULL. */
+typedef struct mv_engine_hooks {
+  /* Token `index` of the answer, whatever the logits say. */
+  int32_t (*answer)(void *user, const mv_job *job, size_t index);
+  /* Changes out[0..n), the drafts that follow token n_token; returns how many are left (at most
+   * max). */
+  int (*draft)(void *user, const mv_job *job, int32_t *out, int n, int max);
+  void *user;
+} mv_engine_hooks;
+
 struct mv_engine {
   mv_model *model;           /* borrows */
   mv_engine_options options; /* zeros replaced by what they stand for, but for growing sizes */
@@ -59,6 +70,9 @@ struct mv_engine {
   mv_kv_pages pages;
   mv_prefix_cache prefix;
   mv_vision_cache seen;
+
+  mv_drafter drafter;
+  mv_engine_hooks hooks;
 
   mv_step_rows rows;
   mv_job_list waiting;

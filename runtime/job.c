@@ -226,6 +226,7 @@ mv_status mv_job_new(mv_job **out, mv_model *model, const mv_job_limits *limits,
   if (!job) return mv_fail(err, MV_ERR_MEMORY, "no memory for a request");
   job->model = model;
   job->submit_ms = mv_now_ms();
+  job->drafts = -1;
   atomic_init(&job->cancelled, 0);
   mv_status status = prepare(job, limits, request, err);
   if (status != MV_OK) {

@@ -73,6 +73,7 @@ typedef struct mv_job {
   int base_want;  /* among the wanted rows: the one that gives the next token; -1 none */
   int draft_want; /* the first draft's                                                 */
   int n_draft;
+  int drafts;     /* state of the drafter, -1 none */
   int32_t *draft; /* [max_draft] in arena */
 } mv_job;
 

@@ -11,6 +11,7 @@
 
 #define LOOK_AHEAD 64  /* waiting requests that are looked at for one that fits */
 #define MAX_PASSED 64  /* steps that later requests may pass one that finds no room */
+#define MIN_PATTERN 12 /* tokens of an answer that is worth keeping for drafts */
 #define MAX_UNSERVED 8 /* steps that a started prompt may go without rows */
 
 /* ---- lists ---- */
@@ -87,6 +88,9 @@ static int try_start(mv_engine *e, mv_job *before) {
   mv_job_list_take(&e->waiting, before);
   e->running[e->n_running++] = job;
   e->count.n_request++;
+  if (!e->options.no_speculation && started == MV_STARTED)
+    job->drafts = mv_drafter_start(&e->drafter, job->request.family, job->result.prompt_ids,
+                                   job->result.n_prompt);
   if (started == MV_START_FAILED) {
     mv_job_fail(job, job->err.code, NULL);
     mv_device_recover(&e->model->device);
@@ -224,6 +228,27 @@ static int answers_next(const mv_job *job) {
   return !job->is_done && (!in_prefill(job) || prompt_left(job) == (size_t)job->n_chunk);
 }
 
+/* Rows with logits beyond one a request are shared evenly among those that answer. */
+static void draft_ahead(mv_engine *e) {
+  int left = e->max_verify - e->n_running, n_answering = 0;
+  for (int i = 0; i < e->n_running; i++) n_answering += answers_next(e->running[i]);
+  for (int i = 0; i < e->n_running; i++) {
+    mv_job *job = e->running[i];
+    const mv_result *r = &job->result;
+    job->n_draft = 0;
+    if (job->drafts < 0 || !answers_next(job)) continue;
+    size_t room = job->max_new - r->n_token - 1;
+    int max = left / n_answering--;
+    if (max > e->options.max_draft) max = e->options.max_draft;
+    if (room < (size_t)max) max = (int)room;
+    job->n_draft = mv_drafter_next(&e->drafter, job->drafts, r->prompt_ids, r->n_prompt,
+                                   r->token_ids, r->n_token, max, job->draft);
+    if (e->hooks.draft)
+      job->n_draft = e->hooks.draft(e->hooks.user, job, job->draft, job->n_draft, max);
+    left -= job->n_draft;
+  }
+}
+
 /* ---- the batch ---- */
 
 static void on_stage(void *user, const char *name, int layer, const void *rows, mv_dtype dtype,
@@ -315,6 +340,10 @@ static mv_status take_pick(mv_engine *e, mv_job *job, int want) {
 static void take_tokens(mv_engine *e, mv_job *job) {
   int accepted = 0;
   size_t n0 = job->result.n_token;
+  if (e->hooks.answer)
+    for (int i = 0; i <= job->n_draft; i++)
+      e->rows.picks[i ? job->draft_want + i - 1 : job->base_want].id =
+          e->hooks.answer(e->hooks.user, job, n0 + (size_t)i);
   mv_status status = take_pick(e, job, job->base_want);
   while (status == MV_OK && !job->is_done && accepted < job->n_draft &&
          e->rows.picks[accepted ? job->draft_want + accepted - 1 : job->base_want].id ==
@@ -326,6 +355,7 @@ static void take_tokens(mv_engine *e, mv_job *job) {
     mv_job_fail(job, status, NULL);
     return;
   }
+  if (job->drafts >= 0) mv_drafter_told(&e->drafter, job->drafts, job->n_draft, accepted);
   job->n_kv += (size_t)accepted + (n0 ? 1 : 0);
   job->result.n_step++;
   job->result.n_drafted += (size_t)job->n_draft;
@@ -353,6 +383,17 @@ static void advance(mv_engine *e, mv_job *job) {
   if (!job->is_done && job->base_want >= 0) take_tokens(e, job);
 }
 
+/* An answer that ended by itself, and that drafts did not know yet, is a pattern for others. */
+static void end_job(mv_engine *e, mv_job *job) {
+  const mv_result *r = &job->result;
+  if (job->drafts >= 0 && r->status == MV_OK && r->finish == MV_FINISH_STOP &&
+      r->n_token >= MIN_PATTERN && 8 * r->n_step > r->n_token)
+    mv_drafter_learn(&e->drafter, job->request.family, r->prompt_ids, r->n_prompt, r->token_ids,
+                     r->n_token, 0);
+  mv_drafter_stop(&e->drafter, job->drafts);
+  mv_engine_finish(e, job);
+}
+
 static void finish_done(mv_engine *e) {
   int n = 0;
   for (int i = 0; i < e->n_running; i++) {
@@ -362,7 +403,7 @@ static void finish_done(mv_engine *e) {
       job->is_done = 1;
     }
     if (job->is_done)
-      mv_engine_finish(e, job);
+      end_job(e, job);
     else
       e->running[n++] = job;
   }
@@ -379,6 +420,7 @@ mv_status mv_scheduler_step(mv_engine *e, mv_error *err) {
   start_jobs(e);
   finish_done(e);
   share_prompts(e);
+  draft_ahead(e);
   if (e->n_running) {
     collect_rows(e);
     mv_status status = run_batch(e, &why);

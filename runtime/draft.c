@@ -1,0 +1,186 @@
+/* Following scripts, and drafting from them. */
+#include "runtime/draft.h"
+
+#include <string.h>
+
+#define TAKE_UP 3     /* last tokens that must agree where a script is taken up again */
+#define MIN_CONTEXT 3 /* last tokens that must occur before, for a copy of what followed them */
+#define MAX_PAUSE 64
+
+static int is_digit(const mv_drafter *d, int32_t id) {
+  for (int i = 0; i < 10; i++)
+    if (d->digits[i] == id) return 1;
+  return 0;
+}
+
+/* ---- following ---- */
+
+/* The answer's token i is the one the script says, or one of a run of digits. Returns 0 when it
+ * leaves the script. */
+static int follow(const mv_drafter *d, mv_script *s, int32_t id, size_t i) {
+  if (s->at < s->n_step && s->steps[s->at].token < 0) {
+    if (is_digit(d, id)) {
+      if (s->n_digit++ == 0 && s->run < MV_DRAFT_RUNS) s->run0[s->run] = (int32_t)i;
+      return 1;
+    }
+    if (!s->n_digit) return 0;
+    if (s->run < MV_DRAFT_RUNS) s->run_n[s->run] = s->n_digit;
+    s->run++;
+    s->at++;
+    s->n_digit = 0;
+  }
+  if (s->at == s->n_step || s->steps[s->at].token != id) return 0;
+  s->at++;
+  return 1;
+}
+
+static int runs_before(const mv_script *s, int at) {
+  int n = 0;
+  for (int i = 0; i < at; i++) n += s->steps[i].token < 0;
+  return n;
+}
+
+/* Looks for the last tokens in the script, from where it was left on, then before. */
+static void take_up(mv_script *s, const int32_t *answer, size_t n) {
+  s->followed = 0;
+  if (n < TAKE_UP) return;
+  for (int k = 0; k < s->n_step; k++) {
+    int end = (s->at + k) % s->n_step + 1, same = 0;
+    while (same < TAKE_UP && same < end &&
+           s->steps[end - 1 - same].token == answer[n - 1 - (size_t)same])
+      same++;
+    if (same < TAKE_UP) continue;
+    s->at = end;
+    s->n_digit = 0;
+    s->run = runs_before(s, end);
+    s->followed = TAKE_UP;
+    return;
+  }
+}
+
+static void catch_up(mv_drafter *d, mv_draft_state *state, const int32_t *answer, size_t n) {
+  for (; state->n_seen < n; state->n_seen++)
+    for (int k = 0; k < state->n_script; k++) {
+      mv_script *s = &state->scripts[k];
+      if (s->followed && follow(d, s, answer[state->n_seen], state->n_seen))
+        s->followed++;
+      else if (s->n_step)
+        take_up(s, answer, state->n_seen + 1);
+    }
+}
+
+/* ---- drafting ---- */
+
+typedef struct guess {
+  const int32_t *prompt, *answer; /* prompt without images */
+  int32_t *out;
+  int n, max;
+} guess;
+
+/* The run's digits from n_have on. Returns 0 when they are not known to the end. */
+static int put_run(const mv_script *s, const mv_script_step *step, int n_have, guess *out) {
+  const int32_t *digits = NULL;
+  int n = step->n;
+  if (step->link >= 0 && step->link < MV_DRAFT_RUNS && s->run_n[step->link]) {
+    digits = out->answer + s->run0[step->link];
+    n = s->run_n[step->link];
+  } else if (step->link < -1) {
+    digits = out->prompt + ~step->link - 1;
+  } else if (step->guess >= 0) {
+    digits = &step->guess;
+    n = 1;
+  }
+  for (; digits && n_have < n && out->n < out->max; n_have++) out->out[out->n++] = digits[n_have];
+  return n_have >= n;
+}
+
+static void put_script(const mv_script *s, guess *out) {
+  int n_digit = s->n_digit;
+  for (int at = s->at; at < s->n_step && out->n < out->max; at++) {
+    const mv_script_step *step = &s->steps[at];
+    if (step->token >= 0)
+      out->out[out->n++] = step->token;
+    else if (!put_run(s, step, n_digit, out))
+      return;
+    n_digit = 0;
+  }
+}
+
+static int32_t text_at(const int32_t *prompt, size_t n_prompt, const int32_t *answer, size_t i) {
+  return i < n_prompt ? prompt[i] : answer[i - n_prompt];
+}
+
+/* What followed the latest earlier occurrence of the last tokens. */
+static void put_context(const int32_t *prompt, size_t n_prompt, const int32_t *answer,
+                        size_t n_answer, guess *out) {
+  size_t n = n_prompt + n_answer;
+  for (size_t end = n - 1; end >= MIN_CONTEXT && n > MIN_CONTEXT; end--) {
+    size_t same = 0;
+    while (same < MIN_CONTEXT && text_at(prompt, n_prompt, answer, end - 1 - same) ==
+                                     text_at(prompt, n_prompt, answer, n - 1 - same))
+      same++;
+    if (same < MIN_CONTEXT) continue;
+    for (size_t i = end; i < n && out->n < out->max; i++)
+      out->out[out->n++] = text_at(prompt, n_prompt, answer, i);
+    return;
+  }
+}
+
+static const mv_script *longest_followed(const mv_draft_state *state) {
+  const mv_script *best = NULL;
+  for (int k = 0; k < state->n_script; k++) {
+    const mv_script *s = &state->scripts[k];
+    if (s->followed && s->at < s->n_step && (!best || s->followed > best->followed)) best = s;
+  }
+  return best;
+}
+
+static int drop_images(const mv_drafter *d, const int32_t *ids, size_t n, int32_t *out) {
+  int n_out = 0;
+  for (size_t i = 0; i < n; i++)
+    if (ids[i] != d->image_token_id && n_out < MV_DRAFT_PROMPT) out[n_out++] = ids[i];
+  return n_out;
+}
+
+int mv_drafter_next(mv_drafter *d, int number, const int32_t *prompt, size_t n_prompt,
+                    const int32_t *answer, size_t n_answer, int max, int32_t *out) {
+  mv_draft_state *state = &d->states[number];
+  guess draft = {d->words, answer, out, 0, max < state->length ? max : state->length};
+  catch_up(d, state, answer, n_answer);
+  if (state->pause > 0) {
+    state->pause--;
+    return 0;
+  }
+  if (draft.max <= 0) return 0;
+  const mv_script *script = longest_followed(state);
+  if (script) {
+    drop_images(d, prompt, n_prompt, d->words);
+    put_script(script, &draft);
+  } else if (n_answer) {
+    put_context(prompt, n_prompt, answer, n_answer, &draft);
+  }
+  for (int i = 0; i < draft.n; i++)
+    if (out[i] < 0 || out[i] == d->image_token_id) return i;
+  return draft.n;
+}
+
+/* Right drafts make the next longer, wrong ones shorter; after some with nothing right it waits,
+ * longer each time. */
+void mv_drafter_told(mv_drafter *d, int number, int n_draft, int n_right) {
+  mv_draft_state *state = &d->states[number];
+  if (!n_draft) return;
+  const mv_script *script = longest_followed(state);
+  if (script && state->family >= 0) {
+    mv_pattern *p = &d->families[state->family].patterns[script->pattern];
+    p->worth = 0.98 * p->worth + n_right;
+  }
+  if (2 * n_right >= n_draft)
+    state->length = 2 * state->length < d->max_draft ? 2 * state->length : d->max_draft;
+  else if (state->length > 4)
+    state->length = n_right + 4 < state->length ? (state->length + n_right + 4) / 2 : state->length;
+  state->n_miss = n_right ? 0 : state->n_miss + 1;
+  if (state->n_miss >= 2) {
+    int pause = 1 << (state->n_miss < 8 ? state->n_miss : 7);
+    state->pause = pause < MAX_PAUSE ? pause : MAX_PAUSE;
+  }
+}

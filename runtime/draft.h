@@ -1,0 +1,117 @@
+/* Guessing tokens ahead, to be checked by the forward pass: what is wrong costs a row, never a
+ * token.
+ *
+ * Answers of one family (a task) are alike but for names and numbers. A pattern is a prompt with
+ * its answer, taught or kept from a finished request. For a new prompt it becomes a script:
+ *
+ *   pattern  prompt  ... enclosing the LESION, ... pixel size 0.433 ...
+ *            answer  ... of the LESION: (0.512, 0.274) ... * 504 * 0.433 ... (0.512 - ...
+ *   script           ... of the KIDNEY: (0.###, 0.###) ... * 504 * 0.711 ... (0.<1st ###> - ...
+ *
+ * Where the two prompts differ, the pattern's words are replaced by the new prompt's; runs of
+ * digits are slots: a value of the prompt, a copy of an earlier run, or free. A script is followed
+ * token by token; where the answer leaves it, it is taken up again at the last few tokens that it
+ * knows. Drafts come from the script followed longest; without one, from an earlier occurrence of
+ * the last tokens in the request's own text.
+ */
+#ifndef MV_RUNTIME_DRAFT_H
+#define MV_RUNTIME_DRAFT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/error.h"
+#include "runtime/text.h"
+#include "tokenizer/tokenizer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MV_DRAFT_FAMILIES 16
+#define MV_DRAFT_PATTERNS 8  /* of a family */
+#define MV_DRAFT_TAUGHT 4    /* of which are taught: they stay */
+#define MV_DRAFT_SCRIPTS 4   /* of a request */
+#define MV_DRAFT_ANSWER 2048 /* longest answer kept, tokens */
+#define MV_DRAFT_PROMPT 4096
+#define MV_DRAFT_DIFF 512 /* longest part of two prompts that is aligned */
+#define MV_DRAFT_RUNS 256 /* runs of digits of a script */
+
+/* A step of a script: a token, or a run of digits. */
+typedef struct mv_script_step {
+  int32_t token; /* -1: digits */
+  int32_t link;  /* digits: >= 0 a copy of that run; -1 free; <= -2 the prompt's from ~(link + 1) */
+  int32_t n;     /* digits: how many, as far as known */
+  int32_t guess; /* free: a single digit to try, -1 none */
+} mv_script_step;
+
+/* One request's script and how far its answer has followed it. */
+typedef struct mv_script {
+  mv_script_step *steps; /* [n_step] */
+  int n_step, at;        /* at: the next step; n_step: left for good */
+  int n_digit;           /* of the run at `at` that have come */
+  int run;               /* ordinal of the next run */
+  int followed;          /* tokens since it was last taken up; 0: not followed */
+  int pattern;           /* of the family */
+  int32_t run0[MV_DRAFT_RUNS], run_n[MV_DRAFT_RUNS]; /* runs of this answer; n 0: unknown */
+} mv_script;
+
+/* What one running request keeps. */
+typedef struct mv_draft_state {
+  mv_script scripts[MV_DRAFT_SCRIPTS];
+  int n_script, family; /* -1 none */
+  size_t n_seen;        /* tokens of the answer that scripts have followed */
+  int length;           /* of the next draft */
+  int n_miss, pause;    /* drafts in a row with nothing right; steps until the next */
+} mv_draft_state;
+
+typedef struct mv_pattern {
+  int32_t *prompt, *answer; /* owned; room for MV_DRAFT_PROMPT, MV_DRAFT_ANSWER */
+  int n_prompt, n_answer;
+  int taught;
+  double worth; /* tokens it gave lately */
+} mv_pattern;
+
+typedef struct mv_family {
+  char name[32];
+  int n_pattern;
+  mv_pattern patterns[MV_DRAFT_PATTERNS];
+} mv_family;
+
+/* Zero-initialise; owns all. */
+typedef struct mv_drafter {
+  const mv_tokenizer *tok; /* borrows */
+  int32_t digits[10];      /* ids of "0" ... "9" */
+  int32_t image_token_id;
+  mv_family families[MV_DRAFT_FAMILIES];
+  int n_family;
+  mv_draft_state *states; /* [n_state] */
+  mv_script_step *steps;  /* [n_state, MV_DRAFT_SCRIPTS, MV_DRAFT_ANSWER] */
+  unsigned char *in_use;
+  int n_state, max_draft;
+  uint16_t *table; /* alignment scratch */
+  int32_t *words;  /* the prompt at hand without its image, scratch */
+} mv_drafter;
+
+mv_status mv_drafter_init(mv_drafter *d, const mv_tokenizer *tok, int32_t image_token_id,
+                          int n_state, int max_draft, mv_error *err);
+void mv_drafter_free(mv_drafter *d);
+
+/* Keeps a prompt and its answer as a pattern of a family. Out of memory or too long: it is not. */
+void mv_drafter_learn(mv_drafter *d, mv_str family, const int32_t *prompt, size_t n_prompt,
+                      const int32_t *answer, size_t n_answer, int taught);
+
+/* A request starts; returns its state's number, -1 when all are in use. */
+int mv_drafter_start(mv_drafter *d, mv_str family, const int32_t *prompt, size_t n_prompt);
+void mv_drafter_stop(mv_drafter *d, int state);
+
+/* Fills out[] with up to `max` tokens that may follow the answer; returns how many. */
+int mv_drafter_next(mv_drafter *d, int state, const int32_t *prompt, size_t n_prompt,
+                    const int32_t *answer, size_t n_answer, int max, int32_t *out);
+/* Tells how many of the last n_draft were right. */
+void mv_drafter_told(mv_drafter *d, int state, int n_draft, int n_right);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
