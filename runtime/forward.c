@@ -239,6 +239,7 @@ static void embed_patches(const pass *p, const mv_window_plan *plan, const float
   mv_gather_dims dims = {n, d_patch, MV_DTYPE_F32, between(m)};
   m->ops->upload(&m->device, p->act->patches, patches,
                  (size_t)n * (size_t)d_patch * sizeof *patches);
+  tap_stage(p, "patches", -1, p->act->patches, MV_DTYPE_F32, n, d_patch);
   m->ops->upload(&m->device, p->act->index, order, (size_t)n * sizeof *order);
   m->ops->gather_rows(&m->device, &dims, p->act->index, p->act->patches, p->act->patch_rows);
   linear_wide(p, &m->patch_embed, n, p->act->patch_rows, p->act->x);

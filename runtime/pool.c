@@ -217,9 +217,6 @@ static mv_status see_image(mv_engine *e, mv_job *job, mv_job_image *image) {
   if (status == MV_OK) {
     float *out = e->image_rows +
                  (size_t)e->seen.entries[image->entry].row0 * (size_t)e->model->decoder.d_model;
-    if (job->dump)
-      mv_dump_rows(job->dump, "patches", -1, image->patches, MV_DTYPE_F32, plan.n_patch,
-                   e->model->patch_embed.n_in);
     mv_vision_forward(e->model, &e->vision, &plan, image->patches, out, &tap);
     status = mv_device_status(&e->model->device, &job->err);
   }

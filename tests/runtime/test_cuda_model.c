@@ -180,6 +180,8 @@ END_TEST
 
 /* ---- the engine ---- */
 
+static const char *dump_dir; /* of the next answers */
+
 /* One row of expected.jsonl. */
 static mv_status answer(const char *device, int which, mv_precision precision, const mv_json *row,
                         mv_result *result) {
@@ -195,6 +197,7 @@ static mv_status answer(const char *device, int which, mv_precision precision, c
     reference_case_init(&c, row);
     c.request.n_logprob = 5;
     if (c.request.max_new_tokens > 12) c.request.max_new_tokens = 12;
+    c.request.dump_dir = dump_dir;
     status = mv_engine_generate(engine, &c.request, result, &err);
     reference_case_free(&c);
     mv_engine_free(engine);
@@ -249,12 +252,84 @@ START_TEST(the_engine_answers_as_on_the_cpu) {
 }
 END_TEST
 
+/* ---- dumps and failures ---- */
+
+static size_t free_memory(void) {
+  size_t n_free = 0, n_total = 0;
+  ck_assert_int_eq(cudaMemGetInfo(&n_free, &n_total), cudaSuccess);
+  return n_free;
+}
+
+static void dump_first(const mv_json *row, const char *where) {
+  mv_result result = {0};
+  if (n_line++ > 0) return;
+  ck_assert_msg(answer("cuda", 1, MV_PRECISION_BF16, row, &result) == MV_OK, "%s: %s", where,
+                err.msg);
+  mv_result_free(&result);
+}
+
+START_TEST(stages_can_be_dumped) {
+  char dir[] = "/tmp/medvision-dump-XXXXXX", path[64];
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  dump_dir = dir;
+  n_line = 0;
+  jsonl_each(REFERENCE "gqa2-head32-bf16/expected.jsonl", dump_first);
+  dump_dir = NULL;
+  assert_no_report();
+  snprintf(path, sizeof path, "%s/prefill.safetensors", dir);
+  ck_assert_int_eq(remove(path), 0);
+  ck_assert_int_eq(remove(dir), 0);
+}
+END_TEST
+
+/* Every so many-th call of the runtime fails, one a run: opening, loading, vision, prompt, tokens.
+ */
+static void fail_calls(const mv_json *row, const char *where) {
+  enum { RUNS = 24 };
+  mv_result result = {0};
+  if (n_line++ > 0) return;
+  ck_assert_msg(answer("cuda", 1, MV_PRECISION_BF16, row, &result) == MV_OK, "%s", err.msg);
+  mv_result_free(&result);
+  size_t before = free_memory();
+  sim_fail_call(-1, 0);
+  answer("cuda", 1, MV_PRECISION_BF16, row, &result);
+  long n_call = sim_fail_call(-1, 0);
+  mv_result_free(&result);
+  int n_failed = 0;
+  for (int i = 0; i < RUNS; i++) {
+    long k = n_call * i / RUNS;
+    memset(&result, 0, sizeof result);
+    sim_fail_call(k, i % 2 ? cudaErrorMemoryAllocation : cudaErrorUnknown);
+    mv_status status = answer("cuda", 1, MV_PRECISION_BF16, row, &result);
+    sim_fail_call(-1, 0);
+    mv_result_free(&result);
+    n_failed += status != MV_OK;
+    ck_assert_msg(sim_report_count() == 0, "%s: call %ld: %s", where, k, sim_report_text(0));
+    if (status == MV_OK)
+      before = free_memory(); /* it was giving memory back that failed */
+    else
+      ck_assert_msg(free_memory() == before, "%s: call %ld (%s): device memory leaks", where, k,
+                    err.msg);
+  }
+  printf("%d of %d runs failed, as was ordered for one of %ld calls each\n", n_failed, RUNS,
+         n_call);
+  ck_assert_int_ge(n_failed, RUNS / 2);
+}
+
+START_TEST(a_failing_call_is_an_error_and_nothing_worse) {
+  n_line = 0;
+  jsonl_each(REFERENCE "gqa2-head32-bf16/expected.jsonl", fail_calls);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("cuda model");
   TCase *t = tcase_create("model");
   tcase_add_test(t, logits_of_fixed_prefixes_are_the_cpus);
   tcase_add_test(t, a_replayed_step_gives_the_bits_of_direct_operations);
   tcase_add_test(t, the_engine_answers_as_on_the_cpu);
+  tcase_add_test(t, stages_can_be_dumped);
+  tcase_add_test(t, a_failing_call_is_an_error_and_nothing_worse);
   suite_add_tcase(s, t);
   return s;
 }
