@@ -35,12 +35,13 @@ static int by_name(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int is_dir(const char *dir, const char *name) {
+static mv_status is_dir(const char *dir, const char *name, int *out, mv_error *err) {
   struct stat info;
   char *path = mv_path_join(dir, name);
-  int found = path && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+  if (!path) return mv_fail(err, MV_ERR_MEMORY, "out of memory");
+  *out = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
   mv_free(path);
-  return found;
+  return MV_OK;
 }
 
 mv_status mv_names_read(mv_names *names, const char *dir, const char *ending, mv_error *err) {
@@ -51,7 +52,9 @@ mv_status mv_names_read(mv_names *names, const char *dir, const char *ending, mv
   for (struct dirent *entry; status == MV_OK && (entry = readdir(stream));) {
     const char *name = entry->d_name;
     if (!strcmp(name, ".") || !strcmp(name, "..")) continue;
-    if (ending ? ends_with(name, ending) && !is_dir(dir, name) : is_dir(dir, name))
+    int is_folder = 0;
+    status = is_dir(dir, name, &is_folder, err);
+    if (status == MV_OK && (ending ? ends_with(name, ending) && !is_folder : is_folder))
       status = add_name(names, name, err);
   }
   closedir(stream);
