@@ -134,7 +134,7 @@ typedef struct mv_cli_args {
     const char *tasks_list, *status, *results_dir, *data_dir, *model_name, *sample_indices, *shard;
     double sample_limit;
     const char *reshape;
-    int system_prompt, skip_status, log_system, prepare, bootstrap, in_flight;
+    int system_prompt, skip_status, log_system, concurrency, bootstrap;
     const char *labels, *landmarks, *boxes, *dataset, *task_id, *manifest, *answers, *set;
     mv_cli_list tables;
   } eval;

@@ -83,47 +83,45 @@ static mv_status note_error(task_run *t, size_t index, const mv_error *why, mv_e
   return MV_OK;
 }
 
-/* Answers one prepared question and puts the answer on disk. A question that fails is noted; only
- * what would fail for all of them stops the run. */
-static mv_status answer(task_run *t, const mv_eval_ready *ready, mv_error *err) {
-  run *r = t->r;
-  mv_eval_doc *doc = &t->docs.v[ready->index];
-  mv_request request;
-  mv_result result = {0};
-  mv_error why = {0};
-  if (ready->err.code != MV_OK) return note_error(t, ready->index, &ready->err, err);
-  mv_session_request(&r->session, &request);
-  if (!mv_cli_given(r->args, "image-order")) request.image_order = MV_IMAGE_LAST;
-  request.system = r->args->eval.system_prompt ? mv_prompt_system() : (mv_str){"", 0};
-  request.prompt = mv_buf_view(&doc->prompt);
-  request.images = &ready->picture.image;
-  request.n_image = 1;
-  request.on_progress = NULL;
-  mv_status status = mv_engine_generate(r->session.engine, &request, &result, &why);
-  if (status == MV_OK) {
-    status = mv_eval_cache_add(&t->cache, doc, mv_buf_view(&result.text), err);
-    doc->answered = 1;
-    t->n_done++;
-  } else if (status == MV_ERR_DEVICE) {
-    *err = why;
-  } else {
-    status = note_error(t, ready->index, &why, err);
+static void ask(void *user, size_t index, mv_request *request) {
+  const task_run *t = user;
+  const mv_eval_doc *doc = &t->docs.v[index];
+  mv_session_request(&t->r->session, request);
+  if (!mv_cli_given(t->r->args, "image-order")) request->image_order = MV_IMAGE_LAST;
+  request->system = t->r->args->eval.system_prompt ? mv_prompt_system() : (mv_str){"", 0};
+  request->prompt = mv_buf_view(&doc->prompt);
+  request->family = mv_str_of(mv_task_name(doc->question.task));
+  request->on_progress = NULL;
+  request->on_text = NULL;
+}
+
+/* Puts an answer on disk. A question that failed is noted; only what would fail for all of them
+ * stops the run. */
+static mv_status keep(task_run *t, const mv_eval_done *done, mv_error *err) {
+  mv_eval_doc *doc = &t->docs.v[done->index];
+  if (done->err.code == MV_ERR_DEVICE) {
+    *err = done->err;
+    return err->code;
   }
-  mv_result_free(&result);
-  return status;
+  if (done->err.code != MV_OK) return note_error(t, done->index, &done->err, err);
+  MV_TRY(mv_eval_cache_add(&t->cache, doc, mv_buf_view(&done->result.text), err));
+  doc->answered = 1;
+  t->n_done++;
+  return MV_OK;
 }
 
 static mv_status answer_all(task_run *t, mv_error *err) {
   mv_eval_pipe *pipe;
-  MV_TRY(mv_eval_pipe_new(&pipe, &t->docs, &t->r->pp, t->r->args->eval.prepare, next_doc, t, err));
+  const mv_eval_source source = {
+      &t->docs, &t->r->pp, t->r->session.engine, t->r->args->eval.concurrency, next_doc, ask, t};
+  MV_TRY(mv_eval_pipe_new(&pipe, &source, err));
   mv_status status = MV_OK;
   for (int got = 1; got > 0 && status == MV_OK;) {
-    mv_eval_ready ready;
-    memset(&ready, 0, sizeof ready);
-    got = mv_eval_pipe_take(pipe, &ready, err);
+    mv_eval_done done;
+    got = mv_eval_pipe_take(pipe, &done, err);
     if (got < 0) status = err->code;
-    if (got > 0) status = answer(t, &ready, err);
-    if (got > 0) mv_picture_free(&ready.picture);
+    if (got > 0) status = keep(t, &done, err);
+    if (got > 0) mv_result_free(&done.result);
     show_progress(t, 0);
   }
   mv_eval_pipe_free(pipe);
