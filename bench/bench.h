@@ -15,6 +15,9 @@ int mv_bench_kernels_main(int argc, char **argv);
  * checkpoint taken when the arguments name none. */
 int mv_bench_latency_main(int argc, char **argv, const char *default_model);
 
+/* medvision bench throughput: many requests at once. */
+int mv_bench_throughput_main(int argc, char **argv, const char *default_model);
+
 #ifdef __cplusplus
 }
 #endif

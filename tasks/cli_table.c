@@ -85,13 +85,15 @@ const mv_cli_command mv_cli_commands[] = {
          "medvision tokenize --decode 9707 1879\n"
          "medvision tokenize --jsonl < texts.jsonl"},
     [MV_CLI_BENCH] =
-        {"bench", "kernels|latency [ARGUMENT...]", 1, 65536, "kernels|latency",
-         "measure this machine and build",
+        {"bench", "kernels|latency|throughput [ARGUMENT...]", 1, 65536,
+         "kernels|latency|throughput", "measure this machine and build",
          "kernels: each operation's share of the machine's measured memory bandwidth or matrix "
          "multiplication rate. latency: one request at a time, time to first token and per token. "
+         "throughput: many requests at once, requests and tokens a second. "
          "The arguments after it are the benchmark's own ('medvision bench latency --help').",
          "medvision bench kernels --device cpu\n"
-         "medvision bench latency --input-len 700 --output-len 21"},
+         "medvision bench latency --input-len 700 --output-len 21\n"
+         "medvision bench throughput --workload bench/workloads/medvision.jsonl"},
     [MV_CLI_EVAL] =
         {"eval", "COMMAND", 1, 1, "import|run|parse|summarize|boxsize|report|reward|batch",
          "the MedVision benchmark",
