@@ -11,9 +11,13 @@
 #define BF16 MV_DTYPE_BF16
 #define COUNT(a) (int)(sizeof(a) / sizeof *(a))
 
-extern mv_device cuda; /* open between the two fixtures */
-void cuda_set_up(void);
+extern mv_device cuda;     /* open between the two fixtures */
+void cuda_set_up(void);    /* ends the process with 77 where a card is meant and none is there */
 void cuda_tear_down(void); /* fails the test when the emulator had something to report */
+
+/* Whether this is a real card (sim_none.c is linked): then tests of what only the emulator can do,
+ * failures on demand, do nothing. */
+int cuda_on_card(void);
 
 /* Runs a case directly, then three times as a step (launched, recorded, replayed): every output
  * holds against the reference, and all have the same bits. */

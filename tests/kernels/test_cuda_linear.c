@@ -278,6 +278,7 @@ static long calls_of_a_product(void) {
 }
 
 START_TEST(times_are_kept_in_a_file) {
+  if (cuda_on_card()) return;
   remove(table_path);
   reopen();
   use_table();
@@ -317,6 +318,7 @@ static void check_replaced(const char *bytes, size_t n, const char *what) {
 }
 
 START_TEST(a_damaged_file_is_replaced) {
+  if (cuda_on_card()) return;
   remove(table_path);
   reopen();
   use_table();
@@ -342,6 +344,7 @@ END_TEST
 /* Every call of the runtime fails once: an error that stays, nothing worse, and a device that can
  * be closed. */
 START_TEST(every_failure_makes_the_device_sticky) {
+  if (cuda_on_card()) return;
   static const struct {
     int n_row, n_in, n_out;
     mv_linear_order order;
