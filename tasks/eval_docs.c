@@ -122,10 +122,10 @@ static mv_status set_prompt(mv_eval_doc *doc, const mv_eval_asking *asking, mv_e
   return mv_buf_status(&doc->prompt, err);
 }
 
-static void set_key(mv_eval_doc *doc, const char *task) {
+void mv_eval_key(const char *task, int64_t id, mv_str prompt, char key[256]) {
   char hex[65];
-  mv_sha256_hex(doc->prompt.ptr, doc->prompt.len, hex);
-  snprintf(doc->key, sizeof doc->key, "%s::test::%lld::%.16s", task, (long long)doc->id, hex);
+  mv_sha256_hex(prompt.ptr, prompt.len, hex);
+  snprintf(key, 256, "%s::test::%lld::%.16s", task, (long long)id, hex);
 }
 
 static mv_status read_line(mv_eval_doc *doc, mv_str text, const mv_eval_asking *asking,
@@ -140,7 +140,7 @@ static mv_status read_line(mv_eval_doc *doc, mv_str text, const mv_eval_asking *
   MV_TRY(set_path(doc, asking, err));
   MV_TRY(set_target(doc, err));
   MV_TRY(set_prompt(doc, asking, err));
-  set_key(doc, task);
+  mv_eval_key(task, doc->id, mv_buf_view(&doc->prompt), doc->key);
   return MV_OK;
 }
 

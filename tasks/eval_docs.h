@@ -49,6 +49,9 @@ mv_status mv_eval_range_parse(const mv_cli_args *args, size_t n, mv_eval_range *
 /* The original's forms of a size: 512x512, [512,512], 512; "none". */
 mv_status mv_eval_reshape_parse(const char *text, int *height, int *width, mv_error *err);
 
+/* The name of an answer in the cache: task::test::id::<16 digits of the prompt's SHA-256>. */
+void mv_eval_key(const char *task, int64_t id, mv_str prompt, char key[256]);
+
 /* Reads a manifest. Bad lines are docs with an error; only the file itself can fail. */
 mv_status mv_eval_docs_read(mv_eval_docs *docs, const char *path, const char *task,
                             const mv_eval_asking *asking, mv_error *err);

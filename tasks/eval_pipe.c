@@ -2,10 +2,11 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/memory.h"
 
-enum { MAX_THREAD = 4, WAIT_MS = 20 };
+enum { MAX_THREAD = 16, WAIT_MS = 20 };
 
 /* A question on its way; ticket 0: not handed over yet, or a slot that is free. */
 typedef struct slot {
@@ -90,6 +91,8 @@ static void *work(void *user) {
 
 mv_status mv_eval_pipe_new(mv_eval_pipe **out, const mv_eval_source *source, mv_error *err) {
   mv_eval_pipe *p = mv_calloc(1, sizeof *p);
+  long n_core = sysconf(_SC_NPROCESSORS_ONLN);
+  int wanted = n_core < 2 ? 2 : n_core < MAX_THREAD ? (int)n_core : MAX_THREAD;
   *out = NULL;
   if (p) p->slots = mv_calloc((size_t)source->depth, sizeof *p->slots);
   if (!p || !p->slots) {
@@ -100,7 +103,7 @@ mv_status mv_eval_pipe_new(mv_eval_pipe **out, const mv_eval_source *source, mv_
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->changed, NULL);
   pthread_mutex_lock(&p->lock);
-  while (p->n_thread < MAX_THREAD && p->n_thread < source->depth &&
+  while (p->n_thread < wanted && p->n_thread < source->depth &&
          pthread_create(&p->threads[p->n_thread], NULL, work, p) == 0)
     p->n_thread++, p->n_running++;
   pthread_mutex_unlock(&p->lock);
