@@ -27,6 +27,7 @@ namespace {
 constexpr int N_WARP = 8, BLOCK = 32 * N_WARP;
 constexpr int TILE = 16;   /* weight rows of one mma */
 constexpr int K_STEP = 32; /* columns a lane group of four covers with 16 bytes each */
+constexpr int STEP_BYTES = 2 * K_STEP;
 constexpr int MANY = 1024; /* tiles from which a warp takes two (four) of them: fewer reads of x */
 constexpr int FEW = 128;   /* blocks below which the sum is cut: about one a multiprocessor */
 constexpr int MIN_STEPS = 4; /* a warp's share of a cut sum, in steps of K_STEP */
@@ -52,8 +53,8 @@ struct weights {
 
 template <int R, int NT>
 struct tile {
-  const char *lo[R], *hi[R]; /* this lane's weight rows, at its 16 bytes of step 0 */
-  const char *x[NT];         /* and its rows of x                                  */
+  const char *lo[R], *hi[R]; /* this lane's weight rows, at its 16 bytes of the next step */
+  const char *x[NT];         /* and its rows of x                                         */
   float acc[R][NT][4];
 };
 
@@ -61,8 +62,8 @@ template <int R, int NT>
 MV_DEV void load(const tile<R, NT> &m, int step, weights<R> &w) {
 #pragma unroll
   for (int r = 0; r < R; r++) {
-    w.lo[r] = mv_ld_stream_v4(m.lo[r] + (size_t)step * (2 * K_STEP));
-    w.hi[r] = mv_ld_stream_v4(m.hi[r] + (size_t)step * (2 * K_STEP));
+    w.lo[r] = mv_ld_stream_v4(m.lo[r] + step * STEP_BYTES);
+    w.hi[r] = mv_ld_stream_v4(m.hi[r] + step * STEP_BYTES);
   }
 }
 
@@ -83,45 +84,58 @@ template <int R, int NT>
 MV_DEV void multiply_step(tile<R, NT> &m, int step, const weights<R> &w) {
   uint4 x[NT];
 #pragma unroll
-  for (int j = 0; j < NT; j++) x[j] = mv_ld_v4(m.x[j] + (size_t)step * (2 * K_STEP));
+  for (int j = 0; j < NT; j++) x[j] = mv_ld_v4(m.x[j] + step * STEP_BYTES);
   multiply(m, w, x);
 }
 
 /* The columns after the last whole step: lanes beyond n_in multiply zeros. */
 template <int R, int NT>
-MV_DEV void multiply_tail(tile<R, NT> &m, int step, bool inside) {
+MV_DEV void multiply_tail(tile<R, NT> &m, bool inside) {
   const uint4 zero = {0, 0, 0, 0};
   weights<R> w;
   uint4 x[NT];
-  if (inside) load(m, step, w);
+  if (inside) load(m, 0, w);
 #pragma unroll
   for (int r = 0; r < R; r++) {
     w.lo[r] = inside ? w.lo[r] : zero;
     w.hi[r] = inside ? w.hi[r] : zero;
   }
 #pragma unroll
-  for (int j = 0; j < NT; j++)
-    x[j] = inside ? mv_ld_v4(m.x[j] + (size_t)step * (2 * K_STEP)) : zero;
+  for (int j = 0; j < NT; j++) x[j] = inside ? mv_ld_v4(m.x[j]) : zero;
   multiply(m, w, x);
 }
 
-/* Steps [k0, k1) with the weights of AHEAD steps on their way. */
+template <int R, int NT>
+MV_DEV void advance(tile<R, NT> &m, int n_step) {
+#pragma unroll
+  for (int r = 0; r < R; r++) {
+    m.lo[r] += n_step * STEP_BYTES;
+    m.hi[r] += n_step * STEP_BYTES;
+  }
+#pragma unroll
+  for (int j = 0; j < NT; j++) m.x[j] += n_step * STEP_BYTES;
+}
+
+/* The next n steps, with the weights of AHEAD of them on their way. */
 template <int R, int NT, int AHEAD>
-MV_DEV void multiply_steps(tile<R, NT> &m, int k0, int k1) {
+MV_DEV void multiply_steps(tile<R, NT> &m, int n) {
   weights<R> w[AHEAD];
 #pragma unroll
   for (int u = 0; u < AHEAD; u++)
-    if (k0 + u < k1) load(m, k0 + u, w[u]);
-  int k = k0;
-  for (; k + AHEAD <= k1; k += AHEAD)
+    if (u < n) load(m, u, w[u]);
+#pragma unroll 1
+  for (; n >= AHEAD; n -= AHEAD) {
 #pragma unroll
     for (int u = 0; u < AHEAD; u++) {
-      multiply_step(m, k + u, w[u]);
-      if (k + u + AHEAD < k1) load(m, k + u + AHEAD, w[u]);
+      multiply_step(m, u, w[u]);
+      if (u + AHEAD < n) load(m, u + AHEAD, w[u]);
     }
+    advance(m, AHEAD);
+  }
 #pragma unroll
   for (int u = 0; u < AHEAD; u++)
-    if (k + u < k1) multiply_step(m, k + u, w[u]);
+    if (u < n) multiply_step(m, u, w[u]);
+  if (n > 0) advance(m, n);
 }
 
 MV_DEV void store(const skinny_args &a, int row, int col, float sum) {
@@ -183,10 +197,11 @@ MV_DEV void add_blocks(const skinny_args &a, int col0, int n_col) {
 
 /* Rows beyond the end are the last one again: read, multiplied, not stored. */
 template <int R, int NT>
-MV_DEV void start(const skinny_args &a, int part, int row0, tile<R, NT> &m) {
+MV_DEV void start(const skinny_args &a, int part, int row0, int k0, tile<R, NT> &m) {
   const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
   const int w_last = a.w_rows[part] - 1, x_last = a.n_row - 1;
-  const char *w = a.w[part] + t * 16, *x = a.x + t * 16;
+  const size_t skip = (size_t)k0 * STEP_BYTES + t * 16;
+  const char *w = a.w[part] + skip, *x = a.x + skip;
 #pragma unroll
   for (int r = 0; r < R; r++) {
     const int lo = row0 + r * TILE + g, hi = lo + 8;
@@ -211,13 +226,13 @@ __global__ void __launch_bounds__(BLOCK, NT < 8 ? 2 : 1) skinny_kernel(skinny_ar
   const int row0 = (block - a.first_block[part]) * R * TILE;
   const int n_range = N_WARP * a.n_split, range = blockIdx.y * N_WARP + threadIdx.x / 32;
   const int n_whole = a.n_in / K_STEP, n_step = (a.n_in + K_STEP - 1) / K_STEP;
-  const int k0 = (int)((long long)n_step * range / n_range);
-  const int k1 = (int)((long long)n_step * (range + 1) / n_range);
+  const int k0 = (unsigned)(n_step * range) / (unsigned)n_range;
+  const int k1 = (unsigned)(n_step * (range + 1)) / (unsigned)n_range;
   tile<R, NT> m;
-  start(a, part, row0, m);
-  multiply_steps<R, NT, AHEAD>(m, k0, k1 < n_whole ? k1 : n_whole);
+  start(a, part, row0, k0, m);
+  multiply_steps<R, NT, AHEAD>(m, (k1 < n_whole ? k1 : n_whole) - k0);
   if (k0 < k1 && k1 > n_whole)
-    multiply_tail(m, n_whole, n_whole * K_STEP + (int)threadIdx.x % 4 * 8 < a.n_in);
+    multiply_tail(m, n_whole * K_STEP + (int)threadIdx.x % 4 * 8 < a.n_in);
   const int col0 = a.first_col[part] + row0, limit = a.w_rows[part] - row0;
 #pragma unroll
   for (int r = 0; r < R; r++) add_warps<NT>(a, m.acc[r], sums, col0 + r * TILE, limit - r * TILE);
@@ -284,9 +299,9 @@ void mv_linear_skinny(mv_device *device, const mv_linear_dims *dims, const mv_li
   if (dims->n_row <= 8)
     many ? launch<2, 1, 4>(device, a, linear) : launch<1, 1, 8>(device, a, linear);
   else if (dims->n_row <= 16)
-    many ? launch<2, 2, 3>(device, a, linear) : launch<1, 2, 8>(device, a, linear);
+    many ? launch<2, 2, 4>(device, a, linear) : launch<1, 2, 8>(device, a, linear);
   else if (dims->n_row <= 32)
-    many ? launch<2, 4, 2>(device, a, linear) : launch<1, 4, 3>(device, a, linear);
+    many ? launch<2, 4, 2>(device, a, linear) : launch<1, 4, 4>(device, a, linear);
   else
     many ? launch<4, 8, 1>(device, a, linear) : launch<2, 8, 2>(device, a, linear);
 }
