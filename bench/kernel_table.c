@@ -120,6 +120,7 @@ const bench_case bench_kernel_table[] = {
     {"vision", "", {.op = "swiglu", .n_row = PATCHES, .d = VFF, .y = BF16}},
     {"vision", "", {.op = "gelu", .n_row = TOKENS, .d = MD, .x = BF16, .y = BF16}},
     {"vision", "", {.op = "gather_rows", .n_row = PATCHES, .d = 1176, .y = BF16}},
+    {"load", "random gate", {.op = "fill", .n_row = FF, .d = D, .y = BF16}},
 };
 
 const int bench_n_kernel_case = sizeof bench_kernel_table / sizeof *bench_kernel_table;

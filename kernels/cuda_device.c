@@ -169,7 +169,7 @@ const void *mv_cuda_place(mv_device *device, const void *host, size_t n_bytes) {
   void *dev = allocate(device, n_bytes, "weights");
   if (!dev) return NULL;
   m->placed[m->n_placed++] = dev;
-  mv_cuda_copy_in(device, dev, host, n_bytes);
+  if (host) mv_cuda_copy_in(device, dev, host, n_bytes);
   return device->error.code == MV_OK ? dev : NULL;
 }
 

@@ -11,6 +11,7 @@
  *   window_attention   kernels/attention.h    vision windows and whole images
  *   swiglu, gelu       kernels/activation.h   MLPs, merger
  *   embed, gather_rows kernels/gather.h       tokens and image rows; window order
+ *   fill               kernels/fill.h         random weights
  *   sample             kernels/sample.h       logits to tokens and log-probabilities
  *
  * Tensors are device memory; what describes the work (dims, seqs with their page tables, segments,
@@ -30,6 +31,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/attention.h"
+#include "kernels/fill.h"
 #include "kernels/gather.h"
 #include "kernels/linear.h"
 #include "kernels/rmsnorm.h"
@@ -52,8 +54,8 @@ typedef struct mv_ops {
   /* memory: alloc returns device memory (free with .free) or NULL with a sticky error */
   void *(*alloc)(mv_device *, size_t n_bytes);
   void (*free)(mv_device *, void *ptr);
-  /* finished weights to where the device reads them, until it closes: a CPU borrows them in place
-   */
+  /* finished weights to where the device reads them, until it closes: a CPU borrows them in place.
+   * A device that copies them (copies_weights) gives undefined memory of its own for NULL. */
   const void *(*place)(mv_device *, const void *host, size_t n_bytes);
   void (*upload)(mv_device *, void *dst, const void *src, size_t n_bytes);
   void (*download)(mv_device *, void *dst, const void *src, size_t n_bytes); /* waits */
@@ -77,6 +79,7 @@ typedef struct mv_ops {
                 const void *image, void *out);
   void (*gather_rows)(mv_device *, const mv_gather_dims *, const int32_t *index, const void *x,
                       void *out);
+  void (*fill)(mv_device *, const mv_fill_dims *, void *x);
   void (*sample)(mv_device *, const mv_sample_dims *, const mv_sample_row *rows,
                  const float *logits, mv_pick *picks, mv_pick *best);
 

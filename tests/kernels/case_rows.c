@@ -1,4 +1,4 @@
-/* Operations on rows: rmsnorm, swiglu, gelu, embed, gather_rows. */
+/* Operations on rows: rmsnorm, swiglu, gelu, embed, gather_rows, fill. */
 #include <math.h>
 
 #include "tests/kernels/cases.h"
@@ -177,3 +177,45 @@ static mv_cost rows_cost(const kernel_run *run) {
 const kernel_op kernel_embed = {"embed", embed_prepare, embed_go, gather_expect, embed_cost};
 const kernel_op kernel_gather_rows = {"gather_rows", rows_prepare, rows_go, gather_expect,
                                       rows_cost};
+
+/* ---- fill: exact; `pad` columns and one row of zeros ---- */
+
+static mv_fill_dims fill_dims(const kernel_run *run) {
+  const kernel_case *c = run->c;
+  mv_fill_dims dims = {.n_row = c->n_row,
+                       .ld = c->d,
+                       .n_value_row = c->pad ? c->n_row - 1 : c->n_row,
+                       .n_col = c->d - c->pad,
+                       .dtype = c->y,
+                       .spread = (float)spread_of(c),
+                       .seed = run->seed};
+  return dims;
+}
+
+static void fill_prepare(kernel_run *run) {
+  kernel_output(run, run->c->y, (size_t)run->c->n_row, run->c->d, run->c->d, 0);
+}
+
+static void fill_go(kernel_run *run) {
+  mv_fill_dims dims = fill_dims(run);
+  run->ops->fill(run->device, &dims, kernel_out(run));
+}
+
+static void fill_expect(const kernel_run *run, size_t row, int col, int n, double *want,
+                        double *slack) {
+  mv_fill_dims dims = fill_dims(run);
+  for (int i = 0; i < n; i++) {
+    int is_value = row < (size_t)dims.n_value_row && col + i < dims.n_col;
+    uint64_t h = kernel_hash(run->seed, row * (uint64_t)dims.n_col + (uint64_t)(col + i));
+    double unit = (double)(h >> 40) * 0x1p-23 - 1;
+    want[i] = is_value ? kernel_rounded(dims.dtype, (double)((float)unit * dims.spread)) : 0;
+    slack[i] = NAN;
+  }
+}
+
+static mv_cost fill_cost(const kernel_run *run) {
+  mv_fill_dims dims = fill_dims(run);
+  return mv_fill_cost(&dims);
+}
+
+const kernel_op kernel_fill = {"fill", fill_prepare, fill_go, fill_expect, fill_cost};

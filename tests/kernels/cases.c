@@ -11,13 +11,21 @@
 #define GUARD 64 /* elements before and after the output: keeps it 64-byte aligned */
 #define CANARY 0xA5
 
-const kernel_op *const kernel_all_ops[] = {&kernel_linear,     &kernel_rmsnorm,
-                                           &kernel_rope_table, &kernel_rope,
-                                           &kernel_kv_write,   &kernel_attention,
-                                           &kernel_kv_copy,    &kernel_window_attention,
-                                           &kernel_swiglu,     &kernel_gelu,
-                                           &kernel_embed,      &kernel_gather_rows,
-                                           &kernel_sample,     NULL};
+const kernel_op *const kernel_all_ops[] = {&kernel_linear,
+                                           &kernel_rmsnorm,
+                                           &kernel_rope_table,
+                                           &kernel_rope,
+                                           &kernel_kv_write,
+                                           &kernel_attention,
+                                           &kernel_kv_copy,
+                                           &kernel_window_attention,
+                                           &kernel_swiglu,
+                                           &kernel_gelu,
+                                           &kernel_embed,
+                                           &kernel_gather_rows,
+                                           &kernel_fill,
+                                           &kernel_sample,
+                                           NULL};
 
 const kernel_op *kernel_op_find(const char *name) {
   for (size_t i = 0; kernel_all_ops[i]; i++)

@@ -84,7 +84,7 @@ typedef struct kernel_op {
 
 extern const kernel_op kernel_linear, kernel_rmsnorm, kernel_rope_table, kernel_rope,
     kernel_kv_write, kernel_attention, kernel_kv_copy, kernel_window_attention, kernel_swiglu,
-    kernel_gelu, kernel_embed, kernel_gather_rows, kernel_sample;
+    kernel_gelu, kernel_embed, kernel_gather_rows, kernel_fill, kernel_sample;
 
 /* Ways to choose, for the cases of sample; vocabularies have at least 7 tokens. */
 enum { KERNEL_CHOICES = 13 };

@@ -50,6 +50,18 @@ START_TEST(embed_and_gather_at_every_width) {
 }
 END_TEST
 
+START_TEST(fill_gives_the_numbers_of_its_seed) {
+  static const kernel_case cases[] = {
+      {.op = "fill", .n_row = 1, .y = F32, .d = 1},
+      {.op = "fill", .n_row = 5, .y = BF16, .d = 37, .spread = 0.02f},
+      {.op = "fill", .n_row = 9, .y = BF16, .d = 64, .pad = 4, .spread = 3},
+      {.op = "fill", .n_row = 3, .y = BF16, .d = 3456, .pad = 36},
+      {.op = "fill", .n_row = 3, .y = F32, .d = 2056},
+  };
+  cuda_check_cases(cases, COUNT(cases));
+}
+END_TEST
+
 START_TEST(rope_table_of_every_head) {
   static const kernel_case cases[] = {
       {.op = "rope_table", .n_row = 1, .y = F32, .d_head = 128},
@@ -120,6 +132,7 @@ START_TEST(accesses_are_whole_sectors) {
       {{.op = "swiglu", .n_row = 2, .x = BF16, .y = BF16, .d = 3456}, "activation.cu"},
       {{.op = "gelu", .n_row = 2, .x = BF16, .y = BF16, .d = 5120}, "activation.cu"},
       {{.op = "embed", .n_row = 3, .x = BF16, .y = F32, .d = 3584}, "gather.cu"},
+      {{.op = "fill", .n_row = 3, .y = BF16, .d = 3456, .pad = 36}, "fill.cu"},
   };
   for (int i = 0; i < COUNT(cases); i++) cuda_check_access(&cases[i].c, cases[i].file, 1.1, 1.0);
   (void)prompt;
@@ -134,6 +147,7 @@ static Suite *suite(void) {
   tcase_add_test(t, swiglu_at_every_width);
   tcase_add_test(t, gelu_at_every_width);
   tcase_add_test(t, embed_and_gather_at_every_width);
+  tcase_add_test(t, fill_gives_the_numbers_of_its_seed);
   tcase_add_test(t, rope_table_of_every_head);
   tcase_add_test(t, rope_of_every_head);
   tcase_add_test(t, kv_write_into_pages);

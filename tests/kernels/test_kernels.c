@@ -224,6 +224,17 @@ START_TEST(swiglu_over_its_range) {
 }
 END_TEST
 
+START_TEST(fill_gives_the_numbers_of_its_seed) {
+  static const kernel_case cases[] = {
+      {.op = "fill", .n_row = 1, .y = F32, .d = 1},
+      {.op = "fill", .n_row = 5, .y = BF16, .d = 37, .spread = 0.02f},
+      {.op = "fill", .n_row = 9, .y = BF16, .d = 64, .pad = 4, .spread = 3},
+      {.op = "fill", .n_row = 700, .y = F32, .d = 3000, .pad = 1}, /* more than one thread */
+  };
+  check_cases(cases, COUNT(cases));
+}
+END_TEST
+
 START_TEST(gelu_over_its_range) {
   check_rows("gelu", 1);
   check_rows("gelu", 6);
@@ -412,6 +423,7 @@ static Suite *suite(void) {
   tcase_add_test(t, rmsnorm_of_small_and_large_rows);
   tcase_add_test(t, swiglu_over_its_range);
   tcase_add_test(t, gelu_over_its_range);
+  tcase_add_test(t, fill_gives_the_numbers_of_its_seed);
   tcase_add_test(t, embed_and_gather_copy_exactly);
   tcase_add_test(t, rope_turns_heads);
   tcase_add_test(t, attention_prefills_continues_and_decodes);
