@@ -69,8 +69,7 @@ soak: build-tests
 	cd build && ctest --output-on-failure --label-regex slow
 
 bench: build
-	build/medvision bench kernels --device cpu
-	bench/peers/run.sh
+	bench/run.sh
 
 gpu-test:
 	@echo "This version has no CUDA backend yet; there is nothing to test on a GPU."

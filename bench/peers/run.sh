@@ -1,7 +1,7 @@
 #!/bin/sh
 # The full-width two-layer checkpoint through this program and its peers, one after the other, twice,
-# on the same prompt. Usage: bench/peers/run.sh [THREADS]; lines go to bench/results/cpu.jsonl, a table
-# to standard output. The peers' packages are taken from .venv (bench/peers/README.md says how).
+# on the same prompt. Usage: bench/peers/run.sh [THREADS]; lines go to bench/results/peers-cpu.jsonl.
+# The peers' packages are taken from .venv (bench/peers/README.md says how).
 set -eu
 python=${PYTHON:-.venv/bin/python}
 threads=${1:-$(nproc)}
@@ -11,7 +11,7 @@ if ! "$python" -c 'import torch, transformers, llama_cpp, gguf' 2>/dev/null; the
   exit 0
 fi
 [ -d "$model" ] || "$python" tests/reference/make_fullwidth.py "$model"
-out=bench/results/cpu.jsonl
+out=bench/results/peers-cpu.jsonl
 ids=build/prompt_ids.json
 mkdir -p bench/results
 : >"$out.part"
@@ -22,4 +22,3 @@ for _ in 1 2; do
   "$python" bench/peers/llama_cpp_cpu.py "$model" --threads "$threads" --ids "$ids" 2>/dev/null >>"$out.part"
 done
 mv "$out.part" "$out"
-"$python" bench/peers/table.py "$out"
