@@ -5,6 +5,7 @@
 
 #define TAKE_UP 3     /* last tokens that must agree where a script is taken up again */
 #define MIN_CONTEXT 3 /* last tokens that must occur before, for a copy of what followed them */
+#define PATIENCE 3    /* drafts in a row that may be all wrong before there is a pause */
 #define MAX_PAUSE 64
 
 static int is_digit(const mv_drafter *d, int32_t id) {
@@ -179,8 +180,8 @@ void mv_drafter_told(mv_drafter *d, int number, int n_draft, int n_right) {
   else if (state->length > 4)
     state->length = n_right + 4 < state->length ? (state->length + n_right + 4) / 2 : state->length;
   state->n_miss = n_right ? 0 : state->n_miss + 1;
-  if (state->n_miss >= 2) {
-    int pause = 1 << (state->n_miss < 8 ? state->n_miss : 7);
-    state->pause = pause < MAX_PAUSE ? pause : MAX_PAUSE;
+  if (state->n_miss >= PATIENCE) {
+    int n = state->n_miss - PATIENCE + 1;
+    state->pause = n < 6 ? 1 << n : MAX_PAUSE;
   }
 }

@@ -124,12 +124,13 @@ static int add_field(mv_field *fields, int n, mv_field f) {
 }
 
 /* Longest common subsequence of the parts between a common beginning and a common end; what lies
- * between its tokens are fields. */
+ * between its tokens are fields. at[i] is where token i of a is in b, -1 nowhere. */
 static int align(mv_drafter *d, const int32_t *a, int n_a, const int32_t *b, int n_b,
-                 mv_field *fields) {
+                 mv_field *fields, int *at) {
   int lo = 0, n = 0;
-  while (lo < n_a && lo < n_b && a[lo] == b[lo]) lo++;
-  while (n_a > lo && n_b > lo && a[n_a - 1] == b[n_b - 1]) n_a--, n_b--;
+  for (int i = 0; i < n_a; i++) at[i] = -1;
+  for (; lo < n_a && lo < n_b && a[lo] == b[lo]; lo++) at[lo] = lo;
+  while (n_a > lo && n_b > lo && a[n_a - 1] == b[n_b - 1]) at[--n_a] = --n_b;
   int rows = n_a - lo, cols = n_b - lo, width = cols + 1;
   if (rows > MV_DRAFT_DIFF || cols > MV_DRAFT_DIFF) return 0;
   for (int i = rows; i >= 0; i--)
@@ -148,6 +149,7 @@ static int align(mv_drafter *d, const int32_t *a, int n_a, const int32_t *b, int
     if (i < rows && j < cols && same_word(d, a[lo + i], b[lo + j]) &&
         *cell == cell[width + 1] + 1) {
       n = add_field(fields, n, gap);
+      at[lo + i] = lo + j;
       i++, j++;
       gap = (mv_field){lo + i, 0, lo + j, 0};
     } else if (j == cols || (i < rows && cell[width] >= cell[1])) {
@@ -168,6 +170,7 @@ typedef struct writer {
   int n_prompt;
   mv_field fields[MAX_FIELDS];
   int n_field;
+  int at[MV_DRAFT_PROMPT]; /* where the pattern's prompt is in the new one */
   mv_script *s;
   int run0[MV_DRAFT_RUNS], run_n[MV_DRAFT_RUNS]; /* of the pattern's answer */
 } writer;
@@ -193,28 +196,18 @@ static mv_script_step free_run(const int32_t *run, int n) {
   return step;
 }
 
-/* The k-th run of digits of ids; its length in *n. */
-static int kth_run(const mv_drafter *d, const int32_t *ids, int n_ids, int k, int *n) {
-  for (int i = 0; i < n_ids; i++) {
-    int len = run_length(d, ids + i, n_ids - i);
-    if (!len) continue;
-    if (k-- == 0) {
-      *n = len;
-      return i;
-    }
-    i += len;
-  }
-  return -1;
-}
-
-/* The first run of the pattern's prompt with these digits, and the same one of the new prompt. */
+/* The first run of the pattern's prompt with these digits, and what is there in the new one. */
 static int link_to_prompt(const writer *w, const int32_t *run, int n, mv_script_step *step) {
-  int from, len, to, to_len;
-  for (int k = 0; (from = kth_run(w->d, w->p->prompt, w->p->n_prompt, k, &len)) >= 0; k++) {
-    if (!equal_run(run, n, w->p->prompt + from, len)) continue;
-    to = kth_run(w->d, w->prompt, w->n_prompt, k, &to_len);
-    if (to < 0) return 0;
-    *step = (mv_script_step){-1, ~(to + 1), to_len, -1};
+  const int32_t *ids = w->p->prompt;
+  int len;
+  for (int i = 0; i < w->p->n_prompt; i += len ? len : 1) {
+    len = run_length(w->d, ids + i, w->p->n_prompt - i);
+    if (!len || !equal_run(run, n, ids + i, len)) continue;
+    int to = -1;
+    for (int k = 0; k < len && to < 0; k++) to = w->at[i + k];
+    if (to < 0 || !is_digit(w->d, w->prompt[to])) continue;
+    while (to > 0 && is_digit(w->d, w->prompt[to - 1])) to--;
+    *step = (mv_script_step){-1, ~(to + 1), run_length(w->d, w->prompt + to, w->n_prompt - to), -1};
     return 1;
   }
   return 0;
@@ -279,7 +272,7 @@ static void write_scripts(mv_drafter *d, int number, const int32_t *prompt, int 
     w.s = &state->scripts[k];
     w.s->steps = d->steps + ((size_t)number * MV_DRAFT_SCRIPTS + (size_t)k) * MV_DRAFT_ANSWER;
     w.s->pattern = i;
-    w.n_field = align(d, w.p->prompt, w.p->n_prompt, prompt, n_prompt, w.fields);
+    w.n_field = align(d, w.p->prompt, w.p->n_prompt, prompt, n_prompt, w.fields, w.at);
     if (!write_script(&w)) w.s->n_step = w.s->at = 0;
     state->n_script++;
   }

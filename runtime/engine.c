@@ -231,6 +231,22 @@ mv_status mv_engine_generate(mv_engine *engine, const mv_request *request, mv_re
   return status;
 }
 
+mv_status mv_engine_teach(mv_engine *engine, const mv_request *request, mv_str answer,
+                          mv_error *err) {
+  mv_request text = *request;
+  mv_ids prompt = {0}, ids = {0};
+  text.n_image = 0;
+  if (engine->options.no_speculation) return MV_OK;
+  mv_status status = mv_job_encode(engine->model->tokenizer, &text, NULL, &prompt, err);
+  if (status == MV_OK) status = mv_tokenizer_encode(engine->model->tokenizer, answer, 0, &ids, err);
+  if (status == MV_OK)
+    mv_drafter_learn(&engine->drafter, request->family, prompt.ids, prompt.len, ids.ids, ids.len,
+                     1);
+  mv_ids_free(&prompt);
+  mv_ids_free(&ids);
+  return status;
+}
+
 /* ---- plain data ---- */
 
 void mv_request_init(mv_request *request) {

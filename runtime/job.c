@@ -97,19 +97,26 @@ static mv_status prepare_images(mv_job *job, const mv_request *q, mv_hash key, m
 
 /* ---- the prompt ---- */
 
-static mv_status encode_prompt(const mv_job *job, const mv_request *q, mv_ids *ids, mv_error *err) {
+mv_status mv_job_encode(const mv_tokenizer *tok, const mv_request *q, const int *n_tokens,
+                        mv_ids *ids, mv_error *err) {
   mv_chat_part parts[MV_MAX_IMAGES + 1], system = {.text = q->system};
   size_t n = 0;
   mv_chat_part text = {.text = q->prompt};
   if (q->image_order == MV_IMAGE_LAST) parts[n++] = text;
   for (int i = 0; i < q->n_image; i++) {
-    mv_chat_part image = {MV_PART_IMAGE, {NULL, 0}, job->images[i].n_token};
+    mv_chat_part image = {MV_PART_IMAGE, {NULL, 0}, n_tokens[i]};
     parts[n++] = image;
   }
   if (q->image_order == MV_IMAGE_FIRST) parts[n++] = text;
   mv_chat_message messages[2] = {{mv_str_of("system"), &system, 1}, {mv_str_of("user"), parts, n}};
   int skip = q->system.len == 0;
-  return mv_chat_encode(job->model->tokenizer, messages + skip, 2 - (size_t)skip, 1, ids, err);
+  return mv_chat_encode(tok, messages + skip, 2 - (size_t)skip, 1, ids, err);
+}
+
+static mv_status encode_prompt(const mv_job *job, const mv_request *q, mv_ids *ids, mv_error *err) {
+  int n_tokens[MV_MAX_IMAGES];
+  for (int i = 0; i < q->n_image; i++) n_tokens[i] = job->images[i].n_token;
+  return mv_job_encode(job->model->tokenizer, q, n_tokens, ids, err);
 }
 
 static mv_status check_ids(const mv_job *job, const mv_ids *ids, mv_error *err) {

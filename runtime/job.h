@@ -93,6 +93,10 @@ mv_status mv_job_new(mv_job **out, mv_model *model, const mv_job_limits *limits,
                      const mv_request *request, mv_error *err);
 void mv_job_free(mv_job *job); /* accepts NULL; pages and entries must be given back before */
 
+/* The ids of a request's conversation; n_image pictures of n_tokens[i] placeholders each. */
+mv_status mv_job_encode(const mv_tokenizer *tok, const mv_request *request, const int *n_tokens,
+                        mv_ids *ids, mv_error *err);
+
 /* Records the next token, its log-probability and the best[n_best], shows fresh text; sets is_done
  * when the answer is over. */
 mv_status mv_job_take(mv_job *job, mv_pick pick, const mv_pick *best, int n_best);

@@ -202,8 +202,8 @@ typedef struct mv_memory_plan {
 /* What options come to. n_patch is the largest image's (504 x 504: 1296); 0: none. MV_ERR_USAGE for
  * options that have no size. */
 mv_status mv_memory_plan_init(mv_memory_plan *plan, const struct mv_checkpoint *checkpoint,
-                       mv_precision precision, const mv_engine_options *options, int n_patch,
-                       mv_error *err);
+                              mv_precision precision, const mv_engine_options *options, int n_patch,
+                              mv_error *err);
 
 /* Takes the plan's memory. MV_ERR_MEMORY, before any is taken, when the plan is more than the
  * machine has. */
@@ -234,6 +234,11 @@ int mv_engine_wait(mv_engine *engine, int timeout_ms);
 int mv_engine_poll(mv_engine *engine, mv_ticket *ticket, mv_result *result, mv_error *err);
 /* Ends a request soon; its result holds what was answered. Unknown tickets are ignored. */
 void mv_engine_cancel(mv_engine *engine, mv_ticket ticket);
+
+/* Shows what answers of request->family look like: an example whose names and digits stand for
+ * others. Only the family and the texts of the request are read. Not while another thread steps. */
+mv_status mv_engine_teach(mv_engine *engine, const mv_request *request, mv_str answer,
+                          mv_error *err);
 
 /* Totals since the engine was made. */
 typedef struct mv_engine_stats {

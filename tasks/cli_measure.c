@@ -4,36 +4,46 @@
 
 /* ---- asking ---- */
 
-static mv_status ask(mv_session *session, mv_measured *m, mv_str text, double start_ms,
-                     mv_error *err) {
+static mv_status submit(mv_session *session, mv_measured *m, mv_str text, mv_error *err) {
   mv_request request;
   mv_session_request(session, &request);
   request.system = mv_prompt_system();
   request.prompt = text;
   request.images = &m->picture.image;
   request.n_image = 1;
-  double load_ms = mv_now_ms() - start_ms;
-  MV_TRY(mv_session_ask(session, &request, &m->result, err));
-  /* The engine starts when it has pixels; the file's decoding and reshaping belong to the image. */
-  m->result.timings.image_ms += load_ms;
-  m->result.timings.ttft_ms += load_ms;
-  m->result.timings.total_ms += load_ms;
-  const mv_spacing *seen = &m->picture.frame.spacing;
-  return mv_answer_read(&m->answer, m->question.task, seen, mv_buf_view(&m->result.text), err);
+  request.family = mv_str_of(mv_task_name(m->question.task));
+  m->load_ms = mv_now_ms() - m->load_ms;
+  return mv_engine_submit(session->engine, &request, &m->ticket, err);
 }
 
-mv_status mv_measured_ask(mv_measured *m, mv_session *session, mv_error *err) {
-  double start_ms = mv_now_ms();
+mv_status mv_measured_submit(mv_measured *m, mv_session *session, mv_error *err) {
   mv_preprocessor pp = mv_session_preprocessor(session);
   mv_buf text = {0};
+  m->load_ms = mv_now_ms();
   MV_TRY(mv_picture_load(&m->picture, &m->question, &pp, err));
   MV_TRY(mv_picture_check_spacing(&m->picture, &m->question, err));
   MV_TRY(mv_manifest_prompt(&m->question, &m->picture.frame, &m->prompt, err));
   mv_status status = mv_prompt_render(&m->prompt, &text, err);
   if (status == MV_OK) status = mv_buf_status(&text, err);
-  if (status == MV_OK) status = ask(session, m, mv_buf_view(&text), start_ms, err);
+  if (status == MV_OK) status = submit(session, m, mv_buf_view(&text), err);
   mv_buf_free(&text);
   return status;
+}
+
+mv_status mv_measured_read(mv_measured *m, mv_error *err) {
+  /* The engine starts when it has pixels; the file's decoding and reshaping belong to the image. */
+  m->result.timings.image_ms += m->load_ms;
+  m->result.timings.ttft_ms += m->load_ms;
+  m->result.timings.total_ms += m->load_ms;
+  const mv_spacing *seen = &m->picture.frame.spacing;
+  return mv_answer_read(&m->answer, m->question.task, seen, mv_buf_view(&m->result.text), err);
+}
+
+mv_status mv_measured_ask(mv_measured *m, mv_session *session, mv_error *err) {
+  session->streamed = 0;
+  MV_TRY(mv_measured_submit(m, session, err));
+  MV_TRY(mv_session_await(session, m->ticket, &m->result, err));
+  return mv_measured_read(m, err);
 }
 
 void mv_measured_free(mv_measured *m) {
@@ -87,24 +97,12 @@ static void write_question(const mv_measured *m, mv_json_writer *w) {
   }
 }
 
-static void write_speculation(const mv_result *result, mv_json_writer *w) {
-  mv_json_key(w, "speculation");
-  mv_json_begin_object(w);
-  mv_json_key(w, "steps");
-  mv_json_int(w, (int64_t)result->n_token); /* one a token: nothing is drafted */
-  mv_json_key(w, "drafted");
-  mv_json_int(w, 0);
-  mv_json_key(w, "accepted");
-  mv_json_int(w, 0);
-  mv_json_end_object(w);
-}
-
 void mv_measured_write(const mv_measured *m, mv_json_writer *w) {
   write_question(m, w);
   mv_answer_write(&m->answer, mv_buf_view(&m->result.text), w);
   mv_result_write_usage(&m->result, w);
   mv_result_write_finish(&m->result, w);
   mv_result_write_timings(&m->result, w);
-  write_speculation(&m->result, w);
+  mv_result_write_speculation(&m->result, w);
   mv_result_write_logprobs(&m->result, w);
 }

@@ -17,10 +17,15 @@ typedef struct mv_measured {
   mv_prompt prompt; /* borrows from the question */
   mv_result result;
   mv_answer answer; /* borrows from the result */
+  mv_ticket ticket;
+  double load_ms; /* the picture's, before the engine had it */
 } mv_measured;
 
 /* Loads the picture and asks the model. An answer that does not parse is no failure. */
 mv_status mv_measured_ask(mv_measured *m, mv_session *session, mv_error *err);
+/* The same in two steps: loads and submits; then, once m->result is there, reads the answer. */
+mv_status mv_measured_submit(mv_measured *m, mv_session *session, mv_error *err);
+mv_status mv_measured_read(mv_measured *m, mv_error *err);
 void mv_measured_free(mv_measured *m);
 
 /* The members of the result's object. */

@@ -5,6 +5,8 @@
 
 #include "runtime/clock.h"
 #include "tasks/cli_command.h"
+#include "tasks/prompts.h"
+#include "tasks/teach.h"
 
 static void show_loading(void *user, const char *stage, size_t done, size_t total) {
   (void)stage;
@@ -28,7 +30,10 @@ static mv_status open_model(mv_session *session, mv_error *err) {
                 mv_model_device_name(session->model),
                 mv_model_precision(session->model) == MV_PRECISION_FP32 ? "fp32" : "bf16",
                 mv_now_ms() - start);
-  return mv_engine_new(&session->engine, session->model, NULL, err);
+  mv_engine_options engine = {.no_speculation = args->speculate,
+                              .no_prefix_cache = args->prefix_cache};
+  MV_TRY(mv_engine_new(&session->engine, session->model, &engine, err));
+  return mv_teach_tasks(session->engine, mv_prompt_system(), err);
 }
 
 mv_status mv_session_open(mv_session *session, const mv_cli_args *args, mv_error *err) {
@@ -91,15 +96,29 @@ void mv_session_request(mv_session *session, mv_request *request) {
   request->dump_dir = args->dump;
   request->on_progress = show_progress;
   if (session->streams) request->on_text = show_text;
+  if (args->jsonl) request->on_progress = NULL; /* of many at once */
   request->user = session;
+}
+
+mv_status mv_session_await(mv_session *session, mv_ticket ticket, mv_result *result,
+                           mv_error *err) {
+  size_t n_left;
+  mv_error why; /* a failing step ends the request, with its reason */
+  while (!mv_engine_poll(session->engine, &ticket, result, err))
+    mv_engine_step(session->engine, &n_left, &why);
+  mv_cli_progress_clear(&session->progress);
+  if (session->streamed && session->streamed != '\n') mv_cli_put(mv_str_of("\n"));
+  return result->status;
 }
 
 mv_status mv_session_ask(mv_session *session, const mv_request *request, mv_result *result,
                          mv_error *err) {
+  mv_ticket ticket;
   session->streamed = 0;
-  mv_status status = mv_engine_generate(session->engine, request, result, err);
+  memset(result, 0, sizeof *result);
+  mv_status status = mv_engine_submit(session->engine, request, &ticket, err);
+  if (status == MV_OK) return mv_session_await(session, ticket, result, err);
   mv_cli_progress_clear(&session->progress);
-  if (session->streamed && session->streamed != '\n') mv_cli_put(mv_str_of("\n"));
   return status;
 }
 
@@ -147,12 +166,22 @@ void mv_result_write_timings(const mv_result *result, mv_json_writer *w) {
   const mv_timings *t = &result->timings;
   mv_json_key(w, "timings_ms");
   mv_json_begin_object(w);
+  put_ms(w, "queue", t->queue_ms);
   put_ms(w, "image", t->image_ms);
   put_ms(w, "vision", t->vision_ms);
   put_ms(w, "prefill", t->prefill_ms);
   put_ms(w, "decode", t->decode_ms);
   put_ms(w, "total", t->total_ms);
   put_ms(w, "ttft", t->ttft_ms);
+  mv_json_end_object(w);
+}
+
+void mv_result_write_speculation(const mv_result *result, mv_json_writer *w) {
+  mv_json_key(w, "speculation");
+  mv_json_begin_object(w);
+  put_count(w, "steps", result->n_step);
+  put_count(w, "drafted", result->n_drafted);
+  put_count(w, "accepted", result->n_accepted);
   mv_json_end_object(w);
 }
 

@@ -36,12 +36,15 @@ void mv_session_request(mv_session *session, mv_request *request);
 /* Answers the request. Streams to standard output when session->streams, and ends the line then. */
 mv_status mv_session_ask(mv_session *session, const mv_request *request, mv_result *result,
                          mv_error *err);
+/* The same for a request submitted before. */
+mv_status mv_session_await(mv_session *session, mv_ticket ticket, mv_result *result, mv_error *err);
 /* --verbose: counts and times of an answer, on standard error; `what` names it. */
 void mv_session_report(const mv_session *session, const char *what, const mv_result *result);
 
 /* Members "usage" ... of the object open in `w`. */
 void mv_result_write_usage(const mv_result *result, mv_json_writer *w);
 void mv_result_write_finish(const mv_result *result, mv_json_writer *w);
+void mv_result_write_speculation(const mv_result *result, mv_json_writer *w);
 void mv_result_write_timings(const mv_result *result, mv_json_writer *w);
 /* "logprobs", where the request asked for them. */
 void mv_result_write_logprobs(const mv_result *result, mv_json_writer *w);

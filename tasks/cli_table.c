@@ -412,11 +412,10 @@ const mv_cli_option mv_cli_options[] = {
     {"logprobs", "K", MV_CLI_INT, AT(logprobs), RUN, 0, DECODING, NULL, 0, MAX_COUNT, NULL,
      "With --json, the log-probability of each token and of the K likeliest in its place"},
     {"speculate", "MODE", MV_CLI_CHOICE, AT(speculate), RUN | E_ASK, 0, DECODING, "auto", 0, 0,
-     "auto|off", "Draft tokens ahead; this build never does, and answers never depend on it"},
+     "auto|off", "Draft tokens ahead and check them together; answers never depend on it"},
     {"prefix-cache", "MODE", MV_CLI_CHOICE, AT(prefix_cache), RUN | E_ASK, 0, DECODING, "on", 0, 0,
      "on|off",
-     "Reuse the common start of prompts; this build never does, and answers never "
-     "depend on it"},
+     "Reuse the common start of prompts; answers never depend on it"},
 
     {"quiet", NULL, MV_CLI_SWITCH, AT(quiet), RUN | E_ALL | PROMPT | INFO | IMAGE | TOKENIZE, 0,
      GENERAL, NULL, 0, 0, NULL, "No progress and no notes on standard error"},

@@ -53,6 +53,7 @@ static void write_members(const mv_result *result, mv_json_writer *w) {
   mv_result_write_finish(result, w);
   mv_result_write_usage(result, w);
   mv_result_write_timings(result, w);
+  mv_result_write_speculation(result, w);
   mv_result_write_logprobs(result, w);
 }
 

@@ -424,11 +424,11 @@ class Generate(Case):
         got = json.loads(self.succeeds("generate", "--prompt", "Hello", "--image", image,
                                        *self.FAST, "--json", "--logprobs", "3"))
         self.assertEqual(list(got), ["prompt_ids", "token_ids", "text", "finish_reason", "usage",
-                                     "timings_ms", "logprobs"])
+                                     "timings_ms", "speculation", "logprobs"])
         self.assertEqual(len(got["prompt_ids"]), got["usage"]["prompt_tokens"])
         self.assertEqual(len(got["token_ids"]), got["usage"]["completion_tokens"])
         self.assertEqual(list(got["timings_ms"]),
-                         ["image", "vision", "prefill", "decode", "total", "ttft"])
+                         ["queue", "image", "vision", "prefill", "decode", "total", "ttft"])
         for id_, entry in zip(got["token_ids"], got["logprobs"]):
             self.assertEqual(list(entry), ["token_id", "logprob", "top"])
             self.assertEqual(entry["token_id"], id_)
@@ -511,7 +511,14 @@ class Measure(Case):
             self.assertEqual((got["task"], got["image"], got["parsed"]), (task, PICTURE, False))
             self.assertEqual((got["values"], got["answer"]), (None, ""))
             self.assertEqual(got["image_size"], [504, 504])
-            self.assertEqual(got["speculation"], {"steps": 4, "drafted": 0, "accepted": 0})
+            self.assertEqual(list(got["speculation"]), ["steps", "drafted", "accepted"])
+            spoken = got["speculation"]
+            self.assertEqual(spoken["steps"] + spoken["accepted"], 4)
+            plain = json.loads(self.succeeds(task, PICTURE, *question, *self.FAST, "--json",
+                                             "--speculate", "off", "--prefix-cache", "off",
+                                             code=3))
+            self.assertEqual(plain["speculation"], {"steps": 4, "drafted": 0, "accepted": 0})
+            self.assertEqual(plain["response"], got["response"])
 
     def test_answers_manifest_lines_of_any_task(self):
         lines = [{"id": 1, "task": "size", "image": PICTURE, "label": "tumor",
