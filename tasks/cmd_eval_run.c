@@ -219,7 +219,7 @@ static mv_status end_task(task_run *t, mv_error *err) {
                    t->docs.name, outcome.n - outcome.n_answered - outcome.n_failed, outcome.n);
   if (outcome.n_failed)
     mv_cli_say(
-        "%s: %zu of %zu questions failed; they are listed in %s/*_failures_%s.jsonl, and the "
+        "%s: %zu of %zu questions failed; they are listed in %s/*_failures_%s.ndjson, and the "
         "same command tries them again",
         t->docs.name, outcome.n_failed, outcome.n, r->place.dir, t->docs.name);
   else if (r->args->eval.status && !r->args->eval.skip_status)

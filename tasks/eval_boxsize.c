@@ -180,10 +180,11 @@ static mv_status cell_label(const mv_plan *plan, const mv_sample *sample, int fi
   const mv_label *entry = mv_label_find(label);
   mv_buf_clear(out);
   if (!label.len) return MV_OK;
-  if (!fine && (!entry || !entry->group))
+  int known = entry && entry->group;
+  if (!fine && !known && mv_sample_is_planned(plan, sample, "segmentation"))
     return mv_fail(err, MV_ERR_FORMAT, "label \"%.*s\" is not in the benchmark's table of groups",
                    (int)(label.len < 100 ? label.len : 100), label.ptr);
-  mv_buf_str(out, fine ? label : mv_str_of(entry->group));
+  mv_buf_str(out, fine || !known ? label : mv_str_of(entry->group));
   mv_buf_text(out, " @ ");
   mv_buf_str(out, mv_modality_short(modality));
   return mv_buf_status(out, err);

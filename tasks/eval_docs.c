@@ -208,6 +208,26 @@ static mv_status check_ids(mv_eval_docs *docs, mv_error *err) {
   return MV_OK;
 }
 
+/* Scores are those of one family a file: a line of another than the first one's fails. */
+static mv_status check_families(mv_eval_docs *docs, mv_error *err) {
+  const mv_eval_doc *first = NULL;
+  for (size_t i = 0; i < docs->n; i++) {
+    mv_eval_doc *doc = &docs->v[i];
+    if (doc->error) continue;
+    if (!first) first = doc;
+    mv_task task = doc->question.task, wanted = first->question.task;
+    if (mv_family_of(task) == mv_family_of(wanted)) continue;
+    char text[128];
+    snprintf(text, sizeof text,
+             "\"task\": %s among questions of %s: each has a manifest of its own",
+             mv_task_name(task), mv_task_name(wanted));
+    doc->error = copy_text(text);
+    doc->target.n = 0; /* not to be logged beside the others */
+    if (!doc->error) return mv_fail(err, MV_ERR_MEMORY, "out of memory");
+  }
+  return MV_OK;
+}
+
 static int is_blank(const char *from, size_t n) { return !mv_str_strip((mv_str){from, n}).len; }
 
 static size_t count_lines(const mv_buf *text) {
@@ -237,6 +257,7 @@ static mv_status read_lines(mv_eval_docs *docs, const mv_buf *text, const mv_eva
       MV_TRY(add_doc(docs, view, (int64_t)line, asking, err));
     line++;
   }
+  MV_TRY(check_families(docs, err));
   return check_ids(docs, err);
 }
 

@@ -273,10 +273,11 @@ static void make_logs(const mv_eval_docs *docs, const mv_eval_answers *answers,
 
 /* ---- files ---- */
 
-/* Names of this task's logs: "<stamp>_<kind>_<task>.jsonl". */
+/* Names of this task's logs: "<stamp>_samples_<task>.jsonl". The list of failures ends otherwise,
+ * because the parser takes every .jsonl for a sample log. */
 static int is_log(const char *name, const char *kind, const char *task) {
   mv_buf tail = {0};
-  mv_buf_printf(&tail, "_%s_%s.jsonl", kind, task);
+  mv_buf_printf(&tail, "_%s_%s.%s", kind, task, strcmp(kind, "samples") ? "ndjson" : "jsonl");
   size_t n = strlen(name);
   int found = !tail.failed && n > tail.len && !strcmp(name + n - tail.len, tail.ptr) &&
               strspn(name, "0123456789_") >= n - tail.len;
@@ -319,6 +320,7 @@ static void remove_old(const mv_eval_place *place, const char *task, const char 
     size_t n = strlen(name);
     if (ours && (is_log(name, "samples", task) || is_log(name, "failures", task) ||
                  strstr(name, ".json.tmp.") || strstr(name, ".jsonl.tmp.") ||
+                 strstr(name, ".ndjson.tmp.") ||
                  (n > 13 && !strcmp(name + n - 13, "_results.json") && is_results_of(path, task))))
       remove(path);
     mv_free(path);
@@ -330,7 +332,7 @@ static void remove_old(const mv_eval_place *place, const char *task, const char 
 static int is_finished(const mv_eval_place *place, const char *task, const logs *l) {
   mv_names names = {0};
   int finished = 0, n_sample = 0, n_failure = 0;
-  if (mv_names_read(&names, place->dir, ".jsonl", NULL) != MV_OK) return 0;
+  if (mv_names_read(&names, place->dir, "", NULL) != MV_OK) return 0;
   for (size_t i = 0; i < names.n; i++) {
     n_failure += is_log(names.v[i], "failures", task);
     if (!is_log(names.v[i], "samples", task)) continue;
@@ -364,10 +366,10 @@ static void make_stamp(const mv_eval_place *place, char stamp[16]) {
   }
 }
 
-static mv_status write_one(const mv_eval_place *place, const char *stamp, const char *rest,
-                           const char *task, const mv_buf *text, mv_error *err) {
+static mv_status write_one(const mv_eval_place *place, const char *before, const char *task,
+                           const char *after, const mv_buf *text, mv_error *err) {
   mv_buf name = {0};
-  mv_buf_printf(&name, "%s_%s%s%s", stamp, rest, task, *task ? ".jsonl" : "");
+  mv_buf_printf(&name, "%s%s%s", before, task, after);
   MV_TRY(mv_buf_status(&name, err));
   char *path = mv_path_join(place->dir, name.ptr);
   mv_status status = mv_eval_write(path, text, err);
@@ -378,11 +380,13 @@ static mv_status write_one(const mv_eval_place *place, const char *stamp, const 
 
 static mv_status write_logs(const mv_eval_place *place, const char *task, const logs *l,
                             mv_error *err) {
-  char stamp[16];
+  char stamp[16], before[40];
   make_stamp(place, stamp);
-  MV_TRY(write_one(place, stamp, "results.json", "", &l->results, err));
-  if (l->failures.len) MV_TRY(write_one(place, stamp, "failures_", task, &l->failures, err));
-  MV_TRY(write_one(place, stamp, "samples_", task, &l->samples, err));
+  MV_TRY(write_one(place, stamp, "_results", ".json", &l->results, err));
+  snprintf(before, sizeof before, "%s_failures_", stamp);
+  if (l->failures.len) MV_TRY(write_one(place, before, task, ".ndjson", &l->failures, err));
+  snprintf(before, sizeof before, "%s_samples_", stamp);
+  MV_TRY(write_one(place, before, task, ".jsonl", &l->samples, err));
   remove_old(place, task, stamp);
   return MV_OK;
 }

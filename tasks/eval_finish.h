@@ -19,7 +19,7 @@ mv_status mv_eval_failures_write(const mv_eval_place *place, const mv_eval_docs 
                                  char *const *errors, mv_error *err);
 
 /* When every doc has an answer or a reason, writes <stamp>_results.json and
- * <stamp>_samples_<task>.jsonl (and <stamp>_failures_<task>.jsonl) in place of older ones of this
+ * <stamp>_samples_<task>.jsonl (and <stamp>_failures_<task>.ndjson) in place of older ones of this
  * task. A failed doc is logged with an empty answer. `log_system`: add the system prompt. */
 mv_status mv_eval_finish(const mv_eval_place *place, const mv_eval_docs *docs, int with_system,
                          int log_system, mv_eval_outcome *out, mv_error *err);

@@ -28,8 +28,13 @@ mv_str mv_sample_label(const mv_plan *plan, const mv_sample *sample, const char 
       task, by_target ? mv_json_get(task, "target_label") : mv_json_get(sample->doc, "label"));
 }
 
-static void put_group(mv_buf *out, const char *name, mv_str modality, const mv_sample *sample) {
-  mv_buf_printf(out, "%s @ ", name);
+int mv_sample_is_planned(const mv_plan *plan, const mv_sample *sample, const char *kind) {
+  return mv_plan_task(plan, dataset_of(sample), kind, text_of(sample->doc, "taskID")) != NULL;
+}
+
+static void put_group(mv_buf *out, mv_str name, mv_str modality, const mv_sample *sample) {
+  mv_buf_str(out, name);
+  mv_buf_text(out, " @ ");
   mv_buf_str(out, mv_modality_short(modality));
   mv_buf_printf(out, " (%c)", mv_plane_letter(sample->doc));
 }
@@ -45,8 +50,10 @@ mv_status mv_name_box_group(const mv_plan *plan, const mv_sample *sample, mv_buf
   *has = label.len > 0;
   if (!*has) return MV_OK;
   const mv_label *entry = mv_label_find(label);
-  if (!entry || !entry->group) return no_entry(label, "groups", err);
-  put_group(out, entry->group, modality, sample);
+  int known = entry && entry->group;
+  if (!known && mv_sample_is_planned(plan, sample, "segmentation"))
+    return no_entry(label, "groups", err);
+  put_group(out, known ? mv_str_of(entry->group) : label, modality, sample);
   return mv_buf_status(out, err);
 }
 
@@ -56,8 +63,10 @@ mv_status mv_name_size_group(const mv_plan *plan, const mv_sample *sample, mv_bu
   *has = label.len > 0;
   if (!*has) return MV_OK;
   const mv_label *entry = mv_label_find(label);
-  if (!entry || !entry->name) return no_entry(label, "names", err);
-  put_group(out, entry->name, modality, sample);
+  int known = entry && entry->name;
+  if (!known && mv_sample_is_planned(plan, sample, "biometry"))
+    return no_entry(label, "names", err);
+  put_group(out, known ? mv_str_of(entry->name) : label, modality, sample);
   return mv_buf_status(out, err);
 }
 

@@ -16,6 +16,9 @@ extern "C" {
 mv_str mv_sample_label(const mv_plan *plan, const mv_sample *sample, const char *kind,
                        int by_target, mv_str *modality);
 
+/* Whether the plan has the sample's task; if not, its label may be any. */
+int mv_sample_is_planned(const mv_plan *plan, const mv_sample *sample, const char *kind);
+
 /* Appends "Liver @ CT (A)". 0 when the sample has no label and is left out. MV_ERR_FORMAT for a
  * label without a group. */
 mv_status mv_name_box_group(const mv_plan *plan, const mv_sample *sample, mv_buf *out, int *has,

@@ -191,7 +191,7 @@ class EvalRun(unittest.TestCase):
         self.assertIn("truncated or damaged", err)
         self.assertIn("\"id\": the same as line", err)
         files = final_files(folder)
-        failed = [json.loads(line) for line in files["failures_t.jsonl"].splitlines()]
+        failed = [json.loads(line) for line in files["failures_t.ndjson"].splitlines()]
         self.assertEqual([f["doc_id"] for f in failed], [2, 3, 4, 6])
         records = [json.loads(line) for line in files["samples_t.jsonl"].splitlines()]
         self.assertEqual([r["doc_id"] for r in records if r.get("error")], [2, 3, 6])
@@ -199,7 +199,7 @@ class EvalRun(unittest.TestCase):
         shutil.copy(os.path.join(self.data, "v001.nii.gz"), os.path.join(self.data, "cut.nii.gz"))
         shutil.copy(os.path.join(self.data, "v002.nii"), os.path.join(self.data, "gone.nii"))
         err, folder = self.one(bad, "failing", code=1)
-        failed = final_files(folder)["failures_t.jsonl"].splitlines()
+        failed = final_files(folder)["failures_t.ndjson"].splitlines()
         self.assertEqual([json.loads(f)["doc_id"] for f in failed], [4, 6])
 
     def test_a_full_disk_ends_the_run_and_loses_nothing(self):
@@ -251,6 +251,21 @@ class EvalRun(unittest.TestCase):
         self.assertEqual(text, json.dumps({"m": {"size-CoT": True, "detect-CoT": True}}, indent=4))
         p = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
         self.assertIn("size-CoT: done already", p.stderr)
+
+    def test_a_manifest_of_ones_own_is_scored_to_the_end(self):
+        lines = [json.dumps({"id": i, "task": "size", "volume": "v000.nii", "plane": "axial", "index": i,
+                             "label": "my marker", "truth": [10, 5]}) for i in range(3)]
+        lines.append(json.dumps({"id": 9, "task": "detect", "volume": "v000.nii", "plane": "axial",
+                                 "index": 1, "label": "liver", "truth": [0, 0, 1, 1]}))
+        err, folder = self.one(lines, "own", code=1)
+        self.assertIn("line 4: \"task\": detect among questions of size", err)
+        self.assertIn("failures_t.ndjson", final_files(folder))
+        for tool in ("parse", "summarize"):
+            p = subprocess.run([PROGRAM, "eval", tool, "--task", "size", "--task-dir",
+                                os.path.dirname(folder)], stderr=subprocess.PIPE, encoding="utf-8")
+            self.assertEqual((p.returncode, p.stderr), (0, ""))
+        with open(os.path.join(folder, "parsed", "summary_values_TL_Task.json"), encoding="utf-8") as f:
+            self.assertEqual(list(json.load(f)), ["my marker @  (A)"])
 
     def test_limits_and_indices(self):
         lines = self.lines("detect")
