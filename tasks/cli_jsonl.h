@@ -8,6 +8,7 @@
 #define MV_TASKS_CLI_JSONL_H
 
 #include "runtime/json.h"
+#include "runtime/medvision.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,6 +24,22 @@ typedef mv_status (*mv_jsonl_answer)(void *user, const mv_json *line, mv_json_wr
 /* Until standard input ends. Returns MV_EXIT_DONE, or MV_EXIT_FAILED when standard input cannot be
  * read or standard output cannot be written. */
 int mv_cli_jsonl(mv_jsonl_answer answer, void *user);
+
+/* The same with many lines under way at once. A line is begun when it is read and finished when
+ * the engine has answered it; lines that are neither wait for those before them. */
+typedef struct mv_jsonl_batch {
+  mv_engine *engine;
+  void *user;
+  size_t item_bytes; /* of what a line keeps: zeroed memory */
+  /* Submits the line's request. `line` stays until the item is freed. */
+  mv_status (*begin)(void *user, void *item, const mv_json *line, mv_ticket *ticket, mv_error *err);
+  /* Adds members for a result, which it may move into the item (and zero). */
+  mv_status (*finish)(void *user, void *item, mv_result *result, mv_json_writer *writer,
+                      mv_error *err);
+  void (*free_item)(void *item);
+} mv_jsonl_batch;
+
+int mv_cli_jsonl_batch(const mv_jsonl_batch *batch);
 
 /* Members of a line, with one sentence when they are of another kind. Absent and null leave *out as
  * it is. */

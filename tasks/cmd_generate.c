@@ -67,7 +67,7 @@ static mv_status ask(mv_session *session, const mv_request *request, mv_json_wri
     mv_cli_put(mv_buf_view(&result.text));
     mv_cli_put(mv_str_of("\n"));
   }
-  if (!session->args->jsonl) mv_session_report(session, "generate", &result);
+  mv_session_report(session, "generate", &result);
   mv_result_free(&result);
   return MV_OK;
 }
@@ -101,10 +101,9 @@ static mv_status read_paths(const mv_json *line, mv_arena *arena, const char ***
   return MV_OK;
 }
 
-static mv_status generate_line(void *user, const mv_json *line, mv_json_writer *w, mv_error *err) {
-  mv_session *session = user;
+static mv_status submit_line(mv_session *session, const mv_json *line, mv_arena *arena,
+                             uint64_t *ticket, mv_error *err) {
   mv_request request;
-  mv_arena arena = {0};
   mv_image *images = NULL;
   const char **paths = NULL;
   mv_session_request(session, &request);
@@ -114,15 +113,35 @@ static mv_status generate_line(void *user, const mv_json *line, mv_json_writer *
   MV_TRY(mv_jsonl_text(line, "prompt", &request.prompt, err));
   MV_TRY(mv_jsonl_text(line, "system", &request.system, err));
   MV_TRY(mv_jsonl_int(line, "max_new_tokens", 1, 1 << 24, &request.max_new_tokens, err));
-  mv_status status = read_paths(line, &arena, &paths, &request.n_image, err);
-  if (status == MV_OK) status = load_images(session->args, paths, request.n_image, &images, err);
-  if (status == MV_OK) {
-    request.images = images;
-    status = ask(session, &request, w, err);
-  }
+  MV_TRY(read_paths(line, arena, &paths, &request.n_image, err));
+  MV_TRY(load_images(session->args, paths, request.n_image, &images, err));
+  request.images = images;
+  mv_status status = mv_engine_submit(session->engine, &request, ticket, err);
   free_images(images, request.n_image);
+  return status;
+}
+
+static mv_status begin_line(void *user, void *item, const mv_json *line, uint64_t *ticket,
+                            mv_error *err) {
+  (void)item;
+  mv_arena arena = {0};
+  mv_status status = submit_line(user, line, &arena, ticket, err);
   mv_arena_reset(&arena);
   return status;
+}
+
+static mv_status finish_line(void *user, void *item, mv_result *result, mv_json_writer *w,
+                             mv_error *err) {
+  (void)user, (void)item, (void)err;
+  write_members(result, w);
+  return MV_OK;
+}
+
+static void free_line(void *item) { (void)item; }
+
+static int answer_lines(mv_session *session) {
+  mv_jsonl_batch batch = {session->engine, session, 1, begin_line, finish_line, free_line};
+  return mv_cli_jsonl_batch(&batch);
 }
 
 /* ---- one question ---- */
@@ -175,7 +194,7 @@ int mv_cmd_generate(const mv_cli_args *args) {
   mv_status status = args->jsonl ? MV_OK : read_prompt(args, &prompt, &err);
   if (status == MV_OK) status = mv_session_open(&session, args, &err);
   if (status == MV_OK && args->jsonl)
-    code = mv_cli_jsonl(generate_line, &session);
+    code = answer_lines(&session);
   else if (status == MV_OK)
     status = ask_once(&session, &prompt, &out, &err);
   if (status != MV_OK) code = mv_cli_fail(&err);

@@ -13,16 +13,29 @@ typedef struct line_user {
   mv_task task; /* of lines that name none */
 } line_user;
 
-static mv_status measure_line(void *user, const mv_json *line, mv_json_writer *w, mv_error *err) {
+static mv_status begin_line(void *user, void *item, const mv_json *line, uint64_t *ticket,
+                            mv_error *err) {
   line_user *u = user;
-  mv_measured m = {0};
-  MV_TRY(mv_question_from_line(u->session->args, line, &m.question, err));
-  if (!m.question.has_task) m.question.has_task = 1, m.question.task = u->task;
-  mv_status status = mv_measured_ask(&m, u->session, err);
-  if (status == MV_OK) mv_measured_write(&m, w);
-  mv_measured_free(&m);
-  return status;
+  mv_measured *m = item;
+  MV_TRY(mv_question_from_line(u->session->args, line, &m->question, err));
+  if (!m->question.has_task) m->question.has_task = 1, m->question.task = u->task;
+  MV_TRY(mv_measured_submit(m, u->session, err));
+  *ticket = m->ticket;
+  return MV_OK;
 }
+
+static mv_status finish_line(void *user, void *item, mv_result *result, mv_json_writer *w,
+                             mv_error *err) {
+  (void)user;
+  mv_measured *m = item;
+  m->result = *result;
+  memset(result, 0, sizeof *result);
+  MV_TRY(mv_measured_read(m, err));
+  mv_measured_write(m, w);
+  return MV_OK;
+}
+
+static void free_line(void *item) { mv_measured_free(item); }
 
 /* ---- overlays ---- */
 
@@ -124,7 +137,9 @@ int mv_cmd_measure(const mv_cli_args *args) {
     code = mv_cli_fail(&err);
   } else if (args->jsonl) {
     line_user user = {&session, (mv_task)args->command};
-    code = mv_cli_jsonl(measure_line, &user);
+    mv_jsonl_batch batch = {session.engine, &user,       sizeof(mv_measured),
+                            begin_line,     finish_line, free_line};
+    code = mv_cli_jsonl_batch(&batch);
   } else {
     for (int i = 0; i < args->operands.n && mv_cli_flush(); i++)
       code = worse(code, measure_file(&session, i));
