@@ -15,7 +15,7 @@
 #define N_GREEDY 8 /* tokens told, by which engines are held together */
 
 typedef struct latency_options {
-  const char *model, *device, *dtype, *image, *write_ids;
+  const char *model, *random, *device, *dtype, *image, *write_ids;
   int n_thread, n_input, n_output, n_run, n_warmup, speculate, json, help;
 } latency_options;
 
@@ -41,6 +41,7 @@ static const char help_text[] =
     "between texts and the whole, in milliseconds.\n"
     "\n"
     "  --model DIR       checkpoint (the embedded one)\n"
+    "  --random-weights SHAPE  3b, 7b, 32b: made up, for measuring without that checkpoint\n"
     "  --input-len N     tokens of the prompt, image and template included (700)\n"
     "  --output-len N    tokens of the answer; end tokens are ignored (21)\n"
     "  --image FILE      put this picture before the text\n"
@@ -53,14 +54,21 @@ static const char help_text[] =
 static int parse(int argc, char **argv, latency_options *o) {
   *o = (latency_options){
       .device = "auto", .dtype = "auto", .n_input = 700, .n_output = 21, .n_run = 5, .n_warmup = 1};
-  const bench_option options[] = {
-      {"--model", &o->model, NULL, NULL},         {"--device", &o->device, NULL, NULL},
-      {"--dtype", &o->dtype, NULL, NULL},         {"--image", &o->image, NULL, NULL},
-      {"--write-ids", &o->write_ids, NULL, NULL}, {"--threads", NULL, &o->n_thread, NULL},
-      {"--input-len", NULL, &o->n_input, NULL},   {"--output-len", NULL, &o->n_output, NULL},
-      {"--runs", NULL, &o->n_run, NULL},          {"--warmup", NULL, &o->n_warmup, NULL},
-      {"--speculate", NULL, NULL, &o->speculate}, {"--json", NULL, NULL, &o->json},
-      {"--help", NULL, NULL, &o->help},           {"-h", NULL, NULL, &o->help}};
+  const bench_option options[] = {{"--model", &o->model, NULL, NULL},
+                                  {"--random-weights", &o->random, NULL, NULL},
+                                  {"--device", &o->device, NULL, NULL},
+                                  {"--dtype", &o->dtype, NULL, NULL},
+                                  {"--image", &o->image, NULL, NULL},
+                                  {"--write-ids", &o->write_ids, NULL, NULL},
+                                  {"--threads", NULL, &o->n_thread, NULL},
+                                  {"--input-len", NULL, &o->n_input, NULL},
+                                  {"--output-len", NULL, &o->n_output, NULL},
+                                  {"--runs", NULL, &o->n_run, NULL},
+                                  {"--warmup", NULL, &o->n_warmup, NULL},
+                                  {"--speculate", NULL, NULL, &o->speculate},
+                                  {"--json", NULL, NULL, &o->json},
+                                  {"--help", NULL, NULL, &o->help},
+                                  {"-h", NULL, NULL, &o->help}};
   return bench_parse("latency", argc, argv, options, sizeof options / sizeof *options);
 }
 
@@ -151,7 +159,8 @@ static mv_status print_json(const latency *l, mv_error *err) {
 static mv_status open_all(latency *l, mv_error *err) {
   static const char *const names[N_SAMPLE] = {"ttft", "tpot", "itl", "e2el", "vision", "prefill"};
   const latency_options *o = l->o;
-  mv_model_options model = {.dir = o->model, .device = o->device, .n_thread = o->n_thread};
+  mv_model_options model = {
+      .dir = o->model, .random = o->random, .device = o->device, .n_thread = o->n_thread};
   mv_engine_options engine = {.no_speculation = !o->speculate};
   if (o->n_run < 1 || o->n_output < 2)
     return mv_fail(err, MV_ERR_USAGE, "expected at least 1 run and 2 tokens");

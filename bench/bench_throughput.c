@@ -12,7 +12,7 @@
 #define MAX_LINES 64 /* of a workload */
 
 typedef struct throughput_options {
-  const char *model, *device, *dtype, *workload;
+  const char *model, *random, *device, *dtype, *workload;
   int n_thread, n_request, max_batch, no_prefix_cache, speculate, json, help;
 } throughput_options;
 
@@ -46,6 +46,7 @@ static const char help_text[] =
     "Answers N requests at once and prints requests and tokens a second.\n"
     "\n"
     "  --model DIR        checkpoint (the embedded one)\n"
+    "  --random-weights SHAPE  3b, 7b, 32b: made up, for measuring without that checkpoint\n"
     "  --workload FILE    kinds of requests, JSON lines (bench/workloads/README.md);\n"
     "                     left out: 1024 tokens in, 128 out\n"
     "  --num-prompts N    requests in all (16)\n"
@@ -58,6 +59,7 @@ static const char help_text[] =
 static int parse(int argc, char **argv, throughput_options *o) {
   *o = (throughput_options){.device = "auto", .dtype = "auto", .n_request = 16};
   const bench_option options[] = {{"--model", &o->model, NULL, NULL},
+                                  {"--random-weights", &o->random, NULL, NULL},
                                   {"--workload", &o->workload, NULL, NULL},
                                   {"--device", &o->device, NULL, NULL},
                                   {"--dtype", &o->dtype, NULL, NULL},
@@ -260,7 +262,8 @@ static mv_status print_json(const throughput *t, const mv_engine_stats *s, mv_er
 
 static mv_status measure(throughput *t, mv_error *err) {
   const throughput_options *o = t->o;
-  mv_model_options model = {.dir = o->model, .device = o->device, .n_thread = o->n_thread};
+  mv_model_options model = {
+      .dir = o->model, .random = o->random, .device = o->device, .n_thread = o->n_thread};
   mv_engine_options engine = {.max_batch = o->max_batch,
                               .no_prefix_cache = o->no_prefix_cache,
                               .no_speculation = !o->speculate};

@@ -61,6 +61,9 @@ typedef enum mv_precision {
 
 typedef struct mv_model_options {
   const char *dir;        /* checkpoint directory */
+  const char *random;     /* "3b", "7b", "32b" or "config": for measuring, random weights of that
+                             shape, filled in on the device; the tokenizer is dir's. NULL: dir's
+                             weights */
   const char *device;     /* "auto", "cpu", "cuda", "cuda:N"; NULL is "auto" */
   mv_precision precision; /* */
   int n_thread;           /* CPU threads; 0 = all of them */

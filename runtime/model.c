@@ -13,7 +13,8 @@ typedef struct loader {
   const mv_checkpoint *ckpt;
   mv_error *err;
   mv_status status;
-  void *temporary; /* owns */
+  uint64_t n_random; /* matrices made up so far: seeds */
+  void *temporary;   /* owns */
   size_t temporary_bytes;
 } loader;
 
@@ -60,11 +61,12 @@ static float element(const mv_weight *w, size_t i) {
   return w->dtype == MV_DTYPE_BF16 ? mv_bf16_to_f32(h) : mv_f16_to_f32(h);
 }
 
-/* A vector as f32; in bf16 mode it holds what bf16 storage would. */
-static void widen_into(const loader *ld, const mv_weight *w, float *out) {
+/* A vector as f32; in bf16 mode it holds what bf16 storage would. One without data is all
+ * `otherwise`. */
+static void widen_into(const loader *ld, const mv_weight *w, float otherwise, float *out) {
   size_t n = (size_t)(w->rows * w->cols);
   for (size_t i = 0; i < n; i++) {
-    float x = element(w, i);
+    float x = w->data ? element(w, i) : otherwise;
     out[i] = ld->model->dtype == MV_DTYPE_BF16 ? mv_bf16_to_f32(mv_f32_to_bf16(x)) : x;
   }
 }
@@ -73,7 +75,7 @@ static const float *load_vector(loader *ld, mv_weight_id id, int layer) {
   const mv_weight *w = mv_checkpoint_get(ld->ckpt, id, layer);
   size_t n_bytes = (size_t)(w->rows * w->cols) * sizeof(float);
   float *out = take_converted(ld, n_bytes);
-  if (out) widen_into(ld, w, out);
+  if (out) widen_into(ld, w, 1, out);
   return place(ld, out, n_bytes);
 }
 
@@ -84,11 +86,36 @@ static mv_dtype matrix_dtype(const loader *ld, const mv_weight *w) {
   return w->dtype == MV_DTYPE_F16 ? MV_DTYPE_F32 : w->dtype;
 }
 
+/* Random numbers in the place of a matrix, of a size that keeps activations as they are. */
+static const void *random_matrix(loader *ld, const mv_weight *w, mv_dtype dtype, int64_t rows,
+                                 int64_t cols) {
+  mv_model *m = ld->model;
+  size_t n_bytes = (size_t)rows * (size_t)cols * mv_dtype_bytes(dtype);
+  mv_fill_dims dims = {.n_row = (int)rows,
+                       .ld = (int)cols,
+                       .n_value_row = (int)w->rows,
+                       .n_col = (int)w->cols,
+                       .dtype = dtype,
+                       .spread = sqrtf(3.0f / (float)w->cols),
+                       .seed = ++ld->n_random};
+  if (ld->status != MV_OK) return NULL;
+  if (!m->device.copies_weights) {
+    void *out = take(ld, n_bytes);
+    if (out) m->ops->fill(&m->device, &dims, out);
+    return place(ld, out, n_bytes);
+  }
+  const void *out = m->ops->place(&m->device, NULL, n_bytes);
+  if (out) m->ops->fill(&m->device, &dims, (void *)(uintptr_t)out);
+  ld->status = mv_device_status(&m->device, ld->err);
+  return out;
+}
+
 /* The matrix in `dtype`, with zeros below and to the right up to [rows, cols]. */
 static const void *load_matrix(loader *ld, const mv_weight *w, mv_dtype dtype, int64_t rows,
                                int64_t cols) {
   size_t size = mv_dtype_bytes(dtype), n_bytes = (size_t)rows * (size_t)cols * size;
   int is_whole = rows == w->rows && cols == w->cols;
+  if (!w->data) return random_matrix(ld, w, dtype, rows, cols);
   if (w->dtype == dtype && w->aligned && is_whole) return place(ld, w->data, n_bytes);
   char *out = take_converted(ld, n_bytes);
   if (!out) return NULL;
@@ -125,13 +152,17 @@ static void load_bias(loader *ld, const stacked *s, int layer, mv_linear *out) {
   float *bias = take_converted(ld, n_bytes), *at = bias;
   if (bias && s->pad_out) memset(bias, 0, n_bytes);
   for (int i = 0; bias && i < s->n_part; i++) {
-    widen_into(ld, mv_checkpoint_get(ld->ckpt, s->bias[i], layer), at);
+    widen_into(ld, mv_checkpoint_get(ld->ckpt, s->bias[i], layer), 0, at);
     at += out->part[i].n_row;
   }
   out->bias = place(ld, bias, n_bytes);
   if (ld->model->dtype != MV_DTYPE_BF16 || !bias) return;
-  uint16_t *narrow = take_converted(ld, n_bytes / 2); /* exact: widen_into rounded */
-  for (int i = 0; narrow && i < out->n_out; i++) narrow[i] = mv_f32_to_bf16(bias[i]);
+  /* exact: widen_into rounded. The memory may be bias's own: read before it is written. */
+  char *narrow = take_converted(ld, n_bytes / 2);
+  for (int i = 0; narrow && i < out->n_out; i++) {
+    uint16_t h = mv_f32_to_bf16(bias[i]);
+    memcpy(narrow + sizeof h * (size_t)i, &h, sizeof h);
+  }
   out->bias_bf16 = place(ld, narrow, n_bytes / 2);
 }
 
@@ -323,7 +354,10 @@ static void choose_precision(mv_model *model, mv_precision wanted) {
 static mv_status open_parts(mv_model *model, const mv_model_options *options, mv_error *err) {
   MV_TRY(mv_device_open(&model->device, &model->ops, options->device, options->n_thread, err));
   choose_precision(model, options->precision);
-  MV_TRY(mv_checkpoint_open(&model->checkpoint, options->dir, err));
+  if (options->random)
+    MV_TRY(mv_checkpoint_open_empty(&model->checkpoint, options->dir, options->random, err));
+  else
+    MV_TRY(mv_checkpoint_open(&model->checkpoint, options->dir, err));
   MV_TRY(mv_preprocessor_load(options->dir, &model->preprocessor, err));
   MV_TRY(check_limits(model, err));
   MV_TRY(mv_tokenizer_open(&model->tokenizer, options->dir, err));

@@ -156,18 +156,23 @@ static void tie_head(mv_checkpoint *ckpt) {
   ckpt->head_is_tied = 1;
 }
 
-static mv_status bind_all(binder *b, mv_error *err) {
-  mv_checkpoint *ckpt = b->ckpt;
-  size_t n = 0, n_files = mv_safetensors_count(ckpt->files);
+static mv_status make_table(mv_checkpoint *ckpt, mv_error *err) {
+  size_t n = 0;
   for (int id = 0; id < MV_W_N; id++) {
     ckpt->first[id] = n;
     n += (size_t)mv_weight_layers((mv_weight_id)id, &ckpt->config);
   }
   ckpt->first[MV_W_N] = n;
   ckpt->weights = mv_calloc(n, sizeof *ckpt->weights);
+  return ckpt->weights ? MV_OK : mv_fail(err, MV_ERR_MEMORY, "%s: out of memory", ckpt->path);
+}
+
+static mv_status bind_all(binder *b, mv_error *err) {
+  mv_checkpoint *ckpt = b->ckpt;
+  size_t n_files = mv_safetensors_count(ckpt->files);
+  MV_TRY(make_table(ckpt, err));
   b->used = mv_calloc(n_files, 1);
-  if (!ckpt->weights || !b->used)
-    return mv_fail(err, MV_ERR_MEMORY, "%s: out of memory", ckpt->path);
+  if (!b->used) return mv_fail(err, MV_ERR_MEMORY, "%s: out of memory", ckpt->path);
   b->scheme = find_scheme(ckpt->files);
   for (int id = 0; id < MV_W_N; id++) {
     int n_layers = (int)(ckpt->first[id + 1] - ckpt->first[id]);
@@ -285,6 +290,79 @@ mv_status mv_checkpoint_open_memory(mv_checkpoint **out, const char *label, mv_s
   if (status == MV_OK)
     status = mv_safetensors_open_memory(&ckpt->files, safetensors.ptr, safetensors.len, label, err);
   if (status == MV_OK) status = bind_checkpoint(ckpt, err);
+  return deliver(out, ckpt, status);
+}
+
+/* ---- empty checkpoints ---------------------------------------------------------------------- */
+
+/* The released Qwen2.5-VL models; what is not here is the same in all of them. */
+static const struct {
+  const char *name;
+  int vocab_size, d_model, d_ff, n_layer, n_head, n_kv, tied_head, vision_d_ff;
+} shapes[] = {{"3b", 151936, 2048, 11008, 36, 16, 2, 1, 3420},
+              {"7b", 152064, 3584, 18944, 28, 28, 4, 0, 3420},
+              {"32b", 152064, 5120, 27648, 64, 40, 8, 0, 3456}};
+
+static mv_status set_shape(mv_config *config, const char *name, mv_error *err) {
+  if (strcmp(name, "config") == 0) return MV_OK;
+  size_t i = 0, n = sizeof shapes / sizeof *shapes;
+  while (i < n && strcmp(shapes[i].name, name) != 0) i++;
+  if (i == n)
+    return mv_fail(err, MV_ERR_USAGE, "shape %.40s: expected 3b, 7b, 32b or config", name);
+  mv_text_config *t = &config->text;
+  mv_vision_config *v = &config->vision;
+  t->vocab_size = shapes[i].vocab_size;
+  t->d_model = v->d_out = shapes[i].d_model;
+  t->d_ff = shapes[i].d_ff;
+  t->n_layer = shapes[i].n_layer;
+  t->n_head = shapes[i].n_head;
+  t->n_kv = shapes[i].n_kv;
+  t->head_dim = 128;
+  t->max_positions = 128000;
+  t->mrope_section[0] = 16;
+  t->mrope_section[1] = t->mrope_section[2] = 24;
+  config->tied_head = shapes[i].tied_head;
+  v->depth = 32;
+  v->d_model = 1280;
+  v->d_ff = shapes[i].vision_d_ff;
+  v->n_head = 16;
+  v->head_dim = 80;
+  v->window_size = 112;
+  v->window_merged = v->window_size / v->merge_size / v->patch_size;
+  memset(v->full_attention, 0, sizeof v->full_attention);
+  for (int layer = 7; layer < 32; layer += 8) v->full_attention[layer] = 1;
+  return MV_OK;
+}
+
+static mv_status bind_nothing(mv_checkpoint *ckpt, mv_error *err) {
+  MV_TRY(make_table(ckpt, err));
+  for (int id = 0; id < MV_W_N; id++)
+    for (size_t i = ckpt->first[id]; i < ckpt->first[id + 1]; i++) {
+      mv_weight *w = &ckpt->weights[i];
+      mv_weight_dims((mv_weight_id)id, &ckpt->config, &w->rows, &w->cols);
+      w->name = "random";
+      w->dtype = MV_DTYPE_BF16;
+      w->aligned = 1;
+      if (id == MV_W_HEAD && ckpt->config.tied_head) continue;
+      mv_part_total *total = &ckpt->totals[mv_weight_part((mv_weight_id)id)];
+      total->n_tensors++;
+      total->n_params += w->rows * w->cols;
+      total->n_bytes += w->rows * w->cols * 2;
+      ckpt->params_of[MV_DTYPE_BF16] += w->rows * w->cols;
+    }
+  ckpt->head_is_tied = ckpt->config.tied_head;
+  return MV_OK;
+}
+
+mv_status mv_checkpoint_open_empty(mv_checkpoint **out, const char *dir, const char *shape,
+                                   mv_error *err) {
+  *out = NULL;
+  MV_TRY(check_directory(dir, err));
+  mv_checkpoint *ckpt = new_checkpoint(dir);
+  if (!ckpt) return mv_fail(err, MV_ERR_MEMORY, "%s: out of memory", dir);
+  mv_status status = read_configs(ckpt, err);
+  if (status == MV_OK) status = set_shape(&ckpt->config, shape, err);
+  if (status == MV_OK) status = bind_nothing(ckpt, err);
   return deliver(out, ckpt, status);
 }
 

@@ -32,7 +32,8 @@ extern "C" {
 typedef struct mv_checkpoint mv_checkpoint; /* owns mappings, configs and the bound table */
 
 typedef struct mv_weight {
-  const void *data;   /* borrows from the mapping: rows * cols elements, row-major */
+  const void *data;   /* borrows from the mapping: rows * cols elements, row-major; NULL in an empty
+                         checkpoint */
   const char *name;   /* as in the file; borrows */
   int64_t rows, cols; /* vectors: rows 1 */
   mv_dtype dtype;     /* of the file */
@@ -47,6 +48,12 @@ mv_status mv_checkpoint_open(mv_checkpoint **out, const char *dir, mv_error *err
  * `generation_json` may be empty; `label` names the checkpoint in messages. */
 mv_status mv_checkpoint_open_memory(mv_checkpoint **out, const char *label, mv_str config_json,
                                     mv_str generation_json, mv_str safetensors, mv_error *err);
+
+/* A checkpoint without weights, for measuring: the table of `dir`'s config.json, with the sizes of
+ * `shape` in it: "3b", "7b", "32b" (Qwen2.5-VL's), or "config" for its own. All weights are bf16
+ * and have no data: whoever uses them fills in numbers. MV_ERR_USAGE: no such shape. */
+mv_status mv_checkpoint_open_empty(mv_checkpoint **out, const char *dir, const char *shape,
+                                   mv_error *err);
 
 void mv_checkpoint_close(mv_checkpoint *ckpt); /* accepts NULL */
 

@@ -252,6 +252,37 @@ START_TEST(the_engine_answers_as_on_the_cpu) {
 }
 END_TEST
 
+/* The device fills in the very numbers the CPU does, zeros in what is padded. */
+START_TEST(random_weights_are_the_cpus) {
+  mv_model *model[2];
+  static const char *const devices[] = {"cpu", "cuda"};
+  for (int i = 0; i < 2; i++) {
+    mv_model_options options = {.dir = REFERENCE "gqa2-head32-bf16",
+                                .random = "config",
+                                .device = devices[i],
+                                .precision = MV_PRECISION_BF16,
+                                .n_thread = 1};
+    ck_assert_msg(mv_model_open(&model[i], &options, &err) == MV_OK, "%s", err.msg);
+  }
+  const mv_linear *cpu = &model[0]->decoder.layers[1].down,
+                  *cuda = &model[1]->decoder.layers[1].down;
+  size_t n_in = (size_t)cpu->n_in, n_wide = (size_t)cuda->n_in;
+  ck_assert_uint_eq(n_in, 104);
+  ck_assert_uint_eq(n_wide, 128);
+  uint16_t *got = malloc(n_wide * (size_t)cuda->n_out * sizeof *got);
+  model[1]->ops->download(&model[1]->device, got, cuda->part[0].w,
+                          n_wide * (size_t)cuda->n_out * sizeof *got);
+  for (size_t row = 0; row < (size_t)cpu->n_out; row++) {
+    const uint16_t *want = (const uint16_t *)cpu->part[0].w + row * n_in;
+    ck_assert_int_eq(memcmp(got + row * n_wide, want, n_in * sizeof *want), 0);
+    for (size_t col = n_in; col < n_wide; col++) ck_assert_int_eq(got[row * n_wide + col], 0);
+  }
+  free(got);
+  for (int i = 0; i < 2; i++) mv_model_close(model[i]);
+  assert_no_report();
+}
+END_TEST
+
 /* ---- dumps and failures ---- */
 
 static size_t free_memory(void) {
@@ -328,6 +359,7 @@ static Suite *suite(void) {
   tcase_add_test(t, logits_of_fixed_prefixes_are_the_cpus);
   tcase_add_test(t, a_replayed_step_gives_the_bits_of_direct_operations);
   tcase_add_test(t, the_engine_answers_as_on_the_cpu);
+  tcase_add_test(t, random_weights_are_the_cpus);
   tcase_add_test(t, stages_can_be_dumped);
   tcase_add_test(t, a_failing_call_is_an_error_and_nothing_worse);
   suite_add_tcase(s, t);

@@ -259,6 +259,24 @@ static mv_status open_with_failure(const mv_model_options *o, long k, mv_model *
 
 /* Where the tokenizer alone makes thousands of allocations, later ones are tried in growing steps.
  */
+START_TEST(random_weights_are_the_same_every_time) {
+  mv_model *a, *b;
+  mv_model_options o = options_of("weights/tiny");
+  o.random = "config";
+  ck_assert_msg(mv_model_open(&a, &o, &err) == MV_OK, "%s", err.msg);
+  ck_assert_msg(mv_model_open(&b, &o, &err) == MV_OK, "%s", err.msg);
+  const mv_linear *x = &a->decoder.layers[0].down, *y = &b->decoder.layers[0].down;
+  size_t n = (size_t)x->n_in * (size_t)x->n_out;
+  ck_assert_int_eq(memcmp(x->part[0].w, y->part[0].w, n * mv_dtype_bytes(x->dtype)), 0);
+  ck_assert_int_ne(memcmp(x->part[0].w, a->decoder.layers[1].down.part[0].w, 64), 0);
+  ck_assert_float_eq(a->final_norm[0], 1);
+  mv_model_close(a);
+  mv_model_close(b);
+  o.random = "70b";
+  assert_refused(&o, MV_ERR_USAGE, "expected 3b, 7b, 32b or config");
+}
+END_TEST
+
 START_TEST(failed_allocations_of_a_load_are_told) {
   mv_model_options o = options_of(REFERENCE "gqa2-head32-bf16");
   mv_model *model;
@@ -293,6 +311,7 @@ static Suite *suite(void) {
   tcase_add_test(c, refuses_files_of_different_checkpoints);
   tcase_add_test(c, refuses_a_damaged_tokenizer);
   tcase_add_test(c, weights_that_are_no_numbers_give_no_answer);
+  tcase_add_test(c, random_weights_are_the_same_every_time);
   suite_add_tcase(s, c);
   return s;
 }

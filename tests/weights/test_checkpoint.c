@@ -431,6 +431,31 @@ START_TEST(survives_every_failing_allocation) {
 }
 END_TEST
 
+/* Parameters of the released models, as their files have them. */
+START_TEST(empty_checkpoints_have_the_released_sizes) {
+  static const struct {
+    const char *shape;
+    int64_t n_params, n_head;
+  } shapes[] = {{"3b", 3754622976, 0},
+                {"7b", 8292166656, 152064 * 3584},
+                {"32b", 33452718336, 152064 * 5120}};
+  for (int i = 0; i < 3; i++) {
+    mv_checkpoint *c;
+    ck_assert_msg(mv_checkpoint_open_empty(&c, "weights/tiny", shapes[i].shape, &err) == MV_OK,
+                  "%s", err.msg);
+    ck_assert_int_eq(mv_checkpoint_params_of(c, MV_DTYPE_BF16), shapes[i].n_params);
+    ck_assert_int_eq(mv_checkpoint_total(c, MV_PART_HEAD).n_params, shapes[i].n_head);
+    ck_assert_int_eq(mv_checkpoint_head_is_tied(c), i == 0);
+    ck_assert_ptr_null(mv_checkpoint_get(c, MV_W_LAYER_DOWN, 27)->data);
+    mv_checkpoint_close(c);
+  }
+  mv_checkpoint *none;
+  ck_assert_int_eq(mv_checkpoint_open_empty(&none, "weights/tiny", "9b", &err), MV_ERR_USAGE);
+  ck_assert_ptr_null(none);
+  ck_assert_int_eq(mv_checkpoint_open_empty(&none, "weights/none", "7b", &err), MV_ERR_IO);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("checkpoint");
   TCase *table = tcase_create("table"), *good = tcase_create("good"), *bad = tcase_create("bad"),
@@ -444,6 +469,7 @@ static Suite *suite(void) {
   tcase_add_test(good, opens_from_memory);
   tcase_add_test(good, ignores_rotary_frequencies);
   tcase_add_test(good, opens_what_the_reference_wrote);
+  tcase_add_test(good, empty_checkpoints_have_the_released_sizes);
   tcase_add_test(bad, names_every_missing_tensor);
   tcase_add_test(bad, names_every_unexpected_tensor);
   tcase_add_test(bad, says_expected_and_found_shape);
