@@ -14,8 +14,11 @@
  * query, keys and mask alone: not on the batch, on chunks, on drafts beside it or on splitting.
  *
  * `many` at d_head 128 holds two accumulators (run, total) of 64 registers and 32 scores a thread:
- * two blocks of 128 threads and 80 KiB an SM. `few` is bound by memory: three blocks an SM keep 192
- * KiB of pages on their way.
+ * two blocks of 128 threads and 80 KiB an SM. On all but sm_90a up to a dozen totals live in local
+ * memory; they are touched once a run, never in the loop over pages.
+ *   may spill: attention_kernel (totals, once in 256 keys)
+ *   sass attention_kernel: HMMA LDSM LDGSTS
+ * `few` is bound by memory: three blocks an SM keep 192 KiB of pages on their way.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -55,26 +58,29 @@ struct attention_args {
   float scale, unused;
 };
 
-/* What a block works on. */
-struct attention_work {
-  mv_span span;
-  int kv, row0, n_row; /* packed rows of the tile */
-  int n_key;           /* tokens its last row may see */
-};
-
 static __host__ __device__ __forceinline__ int page_count(int n_key) {
   return (n_key + MV_KEYS - 1) / MV_KEYS;
 }
 
+/* What a block works on. */
+struct attention_work {
+  attention_item item;
+  mv_span span;
+  int row0, n_row; /* packed rows of the tile */
+  int n_key;       /* tokens its last row may see */
+  int n_known;     /* leading tokens that all its rows see */
+};
+
+/* Read again wherever it is needed after the first pages are on their way: registers are dearer. */
 template <int ROWS>
-static __device__ __forceinline__ attention_work find_work(const attention_args &a,
-                                                           const attention_item &item) {
+static __device__ __forceinline__ attention_work find_work(const attention_args &a) {
   attention_work w;
-  w.span = a.spans[item.seq];
-  w.kv = (int)blockIdx.y;
-  w.row0 = item.tile * ROWS;
+  w.item = a.items[blockIdx.x];
+  w.span = a.spans[max(w.item.seq, 0)];
+  w.row0 = w.item.tile * ROWS;
   w.n_row = min(ROWS, w.span.n_row * a.group - w.row0);
   w.n_key = w.span.pos0 + (w.row0 + w.n_row - 1) / a.group + 1;
+  w.n_known = w.span.pos0 + (w.span.tree_at < 0 ? w.row0 / a.group + 1 : 0);
   return w;
 }
 
@@ -82,7 +88,8 @@ static __device__ __forceinline__ attention_work find_work(const attention_args 
 static __device__ __forceinline__ size_t row_at(const attention_args &a, const attention_work &w,
                                                 int i, int ld, int d) {
   const int row = (w.row0 + i) / a.group, head = (w.row0 + i) % a.group;
-  return (size_t)(w.span.row0 + row) * (size_t)ld + (size_t)((w.kv * a.group + head) * d);
+  return (size_t)(w.span.row0 + row) * (size_t)ld +
+         (size_t)(((int)blockIdx.y * a.group + head) * d);
 }
 
 template <int D, int ROWS>
@@ -96,35 +103,36 @@ static __device__ __forceinline__ void load_queries(const attention_args &a,
   }
 }
 
-/* Keys, then values. Slots past the tokens in use may hold anything and become zero. */
+/* Keys, then values, of the n_key - 64 * page tokens left. Slots past them may hold anything and
+ * become zero. */
 template <int D>
-static __device__ __forceinline__ void load_page(const attention_args &a, const attention_work &w,
-                                                 int page, uint32_t tiles) {
+static __device__ __forceinline__ void load_page(const attention_args &a, const int32_t *pages,
+                                                 int page, int n_key, uint32_t tiles) {
   const size_t slab = (size_t)MV_KEYS * D;
-  const mv_bf16 *k =
-      a.cache + ((size_t)a.pages[w.span.page_at + page] * 2 * (size_t)a.n_kv + (size_t)w.kv) * slab;
-  const int n_valid = w.n_key - page * MV_KEYS;
-  mv_tile_load<D>(tiles, k, D, MV_KEYS, n_valid, N_THREAD);
-  mv_tile_load<D>(tiles + mv_tile<D>::BYTES, k + (size_t)a.n_kv * slab, D, MV_KEYS, n_valid,
-                  N_THREAD);
+  const mv_bf16 *k = a.cache + ((size_t)pages[page] * 2 * (size_t)a.n_kv + blockIdx.y) * slab;
+  const int n_valid = n_key - page * MV_KEYS;
+  mv_tile_load<D, MV_KEYS, N_THREAD, true>(tiles, k, D, n_valid);
+  mv_tile_load<D, MV_KEYS, N_THREAD, true>(tiles + mv_tile<D>::BYTES, k + (size_t)a.n_kv * slab, D,
+                                           n_valid);
 }
 
 /* Hides the keys of a page that the lane's rows (i, i + 8 of the tile) do not see. */
-static __device__ __forceinline__ void hide(const attention_args &a, const attention_work &w, int i,
-                                            int key0, float (&s)[8][4]) {
-  const int lane = (int)threadIdx.x % 32;
-  const int known = w.span.tree_at < 0 ? w.row0 / a.group + 1 : 0;
-  if (key0 + MV_KEYS <= w.span.pos0 + known) return; /* all rows see all of it */
+template <int ROWS>
+static __device__ __forceinline__ void hide(const attention_args &a, int i, int key0,
+                                            float (&s)[8][4]) {
+  const attention_work w = find_work<ROWS>(a);
+  const int before = w.span.pos0 - key0; /* tokens ahead of the run of rows */
 #pragma unroll
   for (int half = 0; half < 2; half++) {
-    const int row = (w.row0 + min(i + lane / 4 + half * 8, w.n_row - 1)) / a.group;
-    const uint64_t branch = w.span.tree_at < 0 ? ~(uint64_t)0 : a.trees[w.span.tree_at + row];
-#pragma unroll
-    for (int j = 0; j < 16; j++) {
-      const int other = key0 + j / 2 * 8 + lane % 4 * 2 + j % 2 - w.span.pos0; /* row of the run */
-      const bool seen = other <= row && (other < 0 || w.span.tree_at < 0 || branch >> other & 1);
-      if (!seen) s[j / 2][2 * half + j % 2] = -INFINITY;
+    const int packed = min(i + (int)threadIdx.x % 32 / 4 + half * 8, w.n_row - 1);
+    const int row = (w.row0 + packed) / a.group;
+    uint64_t seen = mv_low_bits(before + row + 1);
+    if (w.span.tree_at >= 0) {
+      const uint64_t branch = a.trees[w.span.tree_at + row];
+      seen &=
+          mv_low_bits(before) | (before >= 0 ? branch << (before & 63) : branch >> (-before & 63));
     }
+    mv_tile_hide(s, half, seen);
   }
 }
 
@@ -182,12 +190,12 @@ static __device__ __forceinline__ void fold_run(mv_softmax &all, float (&total)[
 }
 
 template <int D, int ROWS, int N_PIECE>
-static __device__ __forceinline__ void leave_run(const attention_args &a, const attention_work &w,
-                                                 int part, int row, int column,
+static __device__ __forceinline__ void leave_run(const attention_args &a, int row, int column,
                                                  const mv_softmax &run,
                                                  const float (&o)[N_PIECE][4]) {
+  const attention_work w = find_work<ROWS>(a);
   const int lane = (int)threadIdx.x % 32;
-  const size_t first = ((size_t)part * (size_t)a.n_kv + (size_t)w.kv) * ROWS;
+  const size_t first = ((size_t)(w.item.part + w.item.run) * (size_t)a.n_kv + blockIdx.y) * ROWS;
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     const int i = row + lane / 4 + half * 8;
@@ -201,13 +209,21 @@ static __device__ __forceinline__ void leave_run(const attention_args &a, const 
   }
 }
 
-/* Whether this block is the last of n_part to get here; then it sees what the others have left. */
-static __device__ __forceinline__ bool is_last(uint32_t *finished, int n_part) {
+/* Runs of the tile; each is a block's. */
+static __device__ __forceinline__ int run_count(const attention_work &w) {
+  return (page_count(w.n_key) + RUN_PAGES - 1) / RUN_PAGES;
+}
+
+/* Whether this block is the tile's last one to get here; then it sees what the others have left. */
+template <int ROWS>
+static __device__ __forceinline__ bool is_last(const attention_args &a) {
   MV_SHARED(int, last, [1]);
   __threadfence();
   __syncthreads();
   if (threadIdx.x == 0) {
-    last[0] = mv_atomic_add_acq_rel(finished, 1) == (uint32_t)n_part - 1;
+    const attention_work w = find_work<ROWS>(a);
+    uint32_t *finished = a.finished + (size_t)w.item.part * (size_t)a.n_kv + blockIdx.y;
+    last[0] = mv_atomic_add_acq_rel(finished, 1) == (uint32_t)run_count(w) - 1;
     if (last[0]) *finished = 0; /* for the next launch */
   }
   __syncthreads();
@@ -217,13 +233,14 @@ static __device__ __forceinline__ bool is_last(uint32_t *finished, int n_part) {
 
 /* Folds a tile's runs in order. */
 template <int D, int ROWS>
-static __device__ __forceinline__ void merge_runs(const attention_args &a, const attention_work &w,
-                                                  int part, int n_part) {
+static __device__ __forceinline__ void merge_runs(const attention_args &a) {
+  const attention_work w = find_work<ROWS>(a);
+  const int n_run = run_count(w);
   for (int at = (int)threadIdx.x; at < w.n_row * (D / 4); at += N_THREAD) {
     const int i = at / (D / 4), column = at % (D / 4) * 4;
     float max = -INFINITY, sum = 0, total[4] = {0, 0, 0, 0};
-    for (int p = part; p < part + n_part; p++) {
-      const size_t row = ((size_t)p * (size_t)a.n_kv + (size_t)w.kv) * ROWS + (size_t)i;
+    for (int p = w.item.part; p < w.item.part + n_run; p++) {
+      const size_t row = ((size_t)p * (size_t)a.n_kv + blockIdx.y) * ROWS + (size_t)i;
       const float2 stat = mv_ld_f2(a.part_stat + row);
       const float4 o = mv_ld_f4(a.part_out + row * D + column);
       const float2 factors = fold_factors(max, stat.x, a.scale);
@@ -233,7 +250,7 @@ static __device__ __forceinline__ void merge_runs(const attention_args &a, const
       total[2] = fold(total[2], o.z, factors);
       total[3] = fold(total[3], o.w, factors);
     }
-    const float factor = __frcp_rn(sum);
+    const float factor = mv_rcp(sum);
     mv_st_v2(a.out + row_at(a, w, i, a.ldo, D) + column,
              make_uint2(mv_bf16_pack(__fmul_rn(total[0], factor), __fmul_rn(total[1], factor)),
                         mv_bf16_pack(__fmul_rn(total[2], factor), __fmul_rn(total[3], factor))));
@@ -256,11 +273,12 @@ struct attention_shape {
 /* Through shared memory, so that rows leave in 16-byte pieces. */
 template <int D, bool FEW>
 static __device__ __forceinline__ void store_rows(
-    const attention_args &a, const attention_work &w, unsigned char *tile, const mv_softmax &all,
+    const attention_args &a, unsigned char *tile, const mv_softmax &all,
     const float (&total)[attention_shape<D, FEW>::N_PIECE][4]) {
   typedef attention_shape<D, FEW> shape;
+  const attention_work w = find_work<shape::ROWS>(a);
   const int warp = (int)threadIdx.x / 32;
-  const float factor[2] = {__frcp_rn(all.sum[0]), __frcp_rn(all.sum[1])};
+  const float factor[2] = {mv_rcp(all.sum[0]), mv_rcp(all.sum[1])};
   __syncthreads(); /* all warps are done with the queries */
   mv_tile_store<D>(tile + (FEW ? 0 : warp * 16 * mv_tile<D>::ROW_BYTES),
                    FEW ? warp * shape::N_PIECE : 0, total, factor);
@@ -279,57 +297,56 @@ static __global__ void __launch_bounds__(N_THREAD, FEW ? 3 : 2)
   enum { ROWS = shape::ROWS, N_PIECE = shape::N_PIECE };
   MV_DYN_SHARED(memory);
   MV_SHARED(float, exchange, [FEW ? FEW_ROWS * SCORE_PITCH : 1]);
-  const attention_item item = a.items[blockIdx.x];
-  if (item.seq < 0) return;
-  const attention_work w = find_work<ROWS>(a, item);
+  const attention_work w = find_work<ROWS>(a);
+  if (w.item.seq < 0) return;
   const int warp = (int)threadIdx.x / 32;
   const int row = FEW ? 0 : warp * 16, chunk0 = FEW ? warp * N_PIECE : 0;
   const uint32_t q = mv_shared_addr(memory), stages = q + shape::Q_BYTES;
-  const int n_page = page_count(w.n_key), n_run = (n_page + RUN_PAGES - 1) / RUN_PAGES;
-  const int first = item.run < 0 ? 0 : item.run * RUN_PAGES;
-  const int end = item.run < 0 ? n_page : min(first + RUN_PAGES, n_page);
+  const int n_page = page_count(w.n_key), n_known = w.n_known, n_key = w.n_key;
+  const int32_t *const pages = a.pages + w.span.page_at;
+  const bool whole = w.item.run < 0;
+  const int first = whole ? 0 : w.item.run * RUN_PAGES;
+  const int end = whole ? n_page : min(first + RUN_PAGES, n_page);
 
-  mv_softmax all, run;
-  float total[N_PIECE][4] = {}, o[N_PIECE][4];
+  mv_softmax all;
+  float total[N_PIECE][4] = {};
   mv_softmax_start(all);
   load_queries<D, ROWS>(a, w, q);
-  load_page<D>(a, w, first, stages);
+  load_page<D>(a, pages, first, n_key, stages); /* a run begins with an even page */
   mv_cp_async_commit();
-  for (int page = first; page < end; page++) {
-    const uint32_t k = stages + (uint32_t)((page - first) % N_STAGE * shape::STAGE_BYTES);
-    mv_cp_async_wait<0>();
-    __syncthreads(); /* the page is here, and nobody reads the other stage any more */
-    if (page + 1 < end)
-      load_page<D>(a, w, page + 1,
-                   stages + (uint32_t)((page + 1 - first) % N_STAGE * shape::STAGE_BYTES));
-    mv_cp_async_commit();
-    if (page % RUN_PAGES == 0) {
-      mv_softmax_start(run);
-#pragma unroll
-      for (int j = 0; j < N_PIECE; j++) o[j][0] = o[j][1] = o[j][2] = o[j][3] = 0;
-    }
-    float s[8][4], shrink[2];
-    uint32_t p[4][4];
-    if (FEW)
-      shared_scores<D>(s, q, k, exchange);
-    else
-      mv_tile_scores<D, 8>(s, q + (uint32_t)(row * mv_tile<D>::ROW_BYTES), k);
-    hide(a, w, row, page * MV_KEYS, s);
-    mv_softmax_tile(s, a.scale, run, p, shrink);
-    mv_shrink(o, shrink);
-    mv_tile_values<D>(o, p, k + mv_tile<D>::BYTES, chunk0);
-    if (page % RUN_PAGES == RUN_PAGES - 1 || page + 1 == end) {
-      mv_softmax_end(run);
-      if (item.run < 0)
-        fold_run(all, total, run, o, a.scale);
+  for (int page = first; page < end;) {
+    mv_softmax run;
+    float o[N_PIECE][4] = {};
+    mv_softmax_start(run);
+    for (const int stop = min(page + RUN_PAGES, end); page < stop; page++) {
+      const uint32_t k = stages + (uint32_t)(page % N_STAGE * shape::STAGE_BYTES);
+      mv_cp_async_wait<0>();
+      __syncthreads(); /* the page is here, and nobody reads the other stage any more */
+      if (page + 1 < end)
+        load_page<D>(a, pages, page + 1, n_key,
+                     stages + (uint32_t)((page + 1) % N_STAGE * shape::STAGE_BYTES));
+      mv_cp_async_commit();
+      float s[8][4], shrink[2];
+      uint32_t p[4][4];
+      if (FEW)
+        shared_scores<D>(s, q, k, exchange);
       else
-        leave_run<D, ROWS>(a, w, item.part + item.run, row, chunk0 * 8, run, o);
+        mv_tile_scores<D, 8>(s, mv_opaque(q + (uint32_t)(row * mv_tile<D>::ROW_BYTES)), k);
+      if ((page + 1) * MV_KEYS > n_known) hide<ROWS>(a, row, page * MV_KEYS, s);
+      mv_softmax_tile(s, a.scale, run, p, shrink);
+      mv_shrink(o, shrink);
+      mv_tile_values<D>(o, p, k + mv_tile<D>::BYTES, chunk0);
     }
+    mv_softmax_end(run);
+    if (whole)
+      fold_run(all, total, run, o, a.scale);
+    else
+      leave_run<D, ROWS>(a, row, chunk0 * 8, run, o);
   }
-  if (item.run < 0)
-    store_rows<D, FEW>(a, w, memory, all, total);
-  else if (is_last(a.finished + (size_t)item.part * (size_t)a.n_kv + w.kv, n_run))
-    merge_runs<D, ROWS>(a, w, item.part, n_run);
+  if (whole)
+    store_rows<D, FEW>(a, memory, all, total);
+  else if (is_last<ROWS>(a))
+    merge_runs<D, ROWS>(a);
 }
 
 /* ---- planning on the host ---- */
@@ -349,7 +366,7 @@ static int rounded(int n) {
   return power;
 }
 
-static int run_count(const mv_seq_rows *seq, int last_row) {
+static int runs_up_to(const mv_seq_rows *seq, int last_row) {
   return (page_count(seq->pos0 + last_row + 1) + RUN_PAGES - 1) / RUN_PAGES;
 }
 
@@ -359,7 +376,7 @@ static void plan_tiles(const mv_seq_rows *seq, int index, int group, int rows, i
   int n_packed = seq->n_row * group, n_tile = (n_packed + rows - 1) / rows;
   for (int tile = n_tile - 1; tile >= 0; tile--) { /* longest first */
     int last = (tile + 1) * rows < n_packed ? (tile + 1) * rows : n_packed;
-    int n_run = run_count(seq, (last - 1) / group), parts = split && n_run > 1;
+    int n_run = runs_up_to(seq, (last - 1) / group), parts = split && n_run > 1;
     for (int run = 0; run < (parts ? n_run : 1); run++, ++*n_item)
       if (items) items[*n_item] = {index, tile, parts ? run : -1, *n_part};
     if (parts) *n_part += n_run;

@@ -29,38 +29,57 @@ struct mv_tile {
     ROW_BYTES = CHUNKS * 16,
     BYTES = MV_KEYS * ROW_BYTES
   };
+  /* Tiles start at a multiple of ROW_BYTES. */
   MV_DEV uint32_t at(uint32_t tile, int row, int chunk) {
     return tile + (uint32_t)(row * ROW_BYTES + (chunk ^ (row * GROUP / 8 % GROUP)) * 16);
   }
+  /* Where chunk c + n is, in the row of which `at` is chunk c; c + n == (c ^ n), n % GROUP == 0
+   * unless CHUNKS is a power of two. One operation on a register: addresses of all chunks are not
+   * kept over the loop. */
+  MV_DEV uint32_t further(uint32_t at, int n) {
+    return (CHUNKS & (CHUNKS - 1)) == 0 ? at ^ (uint32_t)(n * 16) : at + (uint32_t)(n * 16);
+  }
 };
 
-/* Starts copying n_row rows, ld elements apart, to a tile; rows from n_valid on become zero. All
- * n_thread threads of the block call. */
-template <int D>
-MV_DEV void mv_tile_load(uint32_t tile, const mv_bf16 *src, size_t ld, int n_row, int n_valid,
-                         int n_thread) {
-#pragma unroll 2
-  for (int i = (int)threadIdx.x; i < n_row * mv_tile<D>::CHUNKS; i += n_thread) {
-    const int row = i / mv_tile<D>::CHUNKS, chunk = i % mv_tile<D>::CHUNKS;
-    const bool valid = row < n_valid;
-    mv_cp_async_16(mv_tile<D>::at(tile, row, chunk), src + (valid ? row : 0) * ld + chunk * 8,
-                   valid ? 16 : 0);
+/* Starts copying ROWS rows, ld elements apart, to a tile; rows from n_valid on become zero, and are
+ * not even pointed to where they are not MAPPED. All N_THREAD threads of the block call. */
+template <int D, int ROWS, int N_THREAD, bool MAPPED>
+MV_DEV void mv_tile_load(uint32_t tile, const mv_bf16 *src, int ld, int n_valid) {
+  /* where a thread keeps to one column, all addresses differ from the first by constants */
+  constexpr int CHUNKS = mv_tile<D>::CHUNKS, STEP = N_THREAD / CHUNKS;
+  constexpr bool COLUMN = N_THREAD % (8 * CHUNKS) == 0;
+  const int row0 = (int)threadIdx.x / CHUNKS, chunk0 = (int)threadIdx.x % CHUNKS;
+  const uint32_t to0 = mv_tile<D>::at(tile, row0, chunk0);
+  const mv_bf16 *from0 = src + (size_t)row0 * (size_t)ld;
+#pragma unroll
+  for (int i = 0; i * N_THREAD < ROWS * CHUNKS; i++) {
+    const int at = i * N_THREAD + (int)threadIdx.x;
+    const int row = COLUMN ? row0 + i * STEP : at / CHUNKS, chunk = COLUMN ? chunk0 : at % CHUNKS;
+    if (ROWS * CHUNKS % N_THREAD != 0 && row >= ROWS) break;
+    const mv_bf16 *from = src + (size_t)(MAPPED ? row : min(row, n_valid - 1)) * (size_t)ld;
+    if (COLUMN && MAPPED) from = from0 + (size_t)(i * STEP) * (size_t)ld;
+    mv_cp_async_16(COLUMN ? to0 + (uint32_t)(i * STEP * mv_tile<D>::ROW_BYTES)
+                          : mv_tile<D>::at(tile, row, chunk),
+                   from + chunk * 8, row < n_valid ? 16 : 0);
   }
 }
 
 /* s = Q K^T: the 16 rows at `q` against N_PIECE * 8 rows at `k`. */
 template <int D, int N_PIECE>
 MV_DEV void mv_tile_scores(float (&s)[N_PIECE][4], uint32_t q, uint32_t k) {
+  enum { ROW = mv_tile<D>::ROW_BYTES };
   const int lane = (int)threadIdx.x % 32;
 #pragma unroll
   for (int j = 0; j < N_PIECE; j++) s[j][0] = s[j][1] = s[j][2] = s[j][3] = 0;
+  const uint32_t q_at = mv_tile<D>::at(q, lane % 16, lane / 16);
+  const uint32_t k_at = mv_tile<D>::at(k, lane / 16 * 8 + lane % 8, lane / 8 % 2);
 #pragma unroll
   for (int i = 0; i < D / 16; i++) {
     uint32_t a[4], b[4];
-    mv_ldmatrix_x4(a, mv_tile<D>::at(q, lane % 16, 2 * i + lane / 16));
+    mv_ldmatrix_x4(a, mv_tile<D>::further(q_at, 2 * i));
 #pragma unroll
     for (int j = 0; j < N_PIECE; j += 2) {
-      mv_ldmatrix_x4(b, mv_tile<D>::at(k, j * 8 + lane / 16 * 8 + lane % 8, 2 * i + lane / 8 % 2));
+      mv_ldmatrix_x4(b, mv_tile<D>::further(k_at, 2 * i) + (uint32_t)(j * 8 * ROW));
       mv_mma_bf16(s[j], a, b[0], b[1]);
       mv_mma_bf16(s[j + 1], a, b[2], b[3]);
     }
@@ -72,15 +91,33 @@ template <int D, int N_PIECE>
 MV_DEV void mv_tile_values(float (&o)[N_PIECE][4], const uint32_t (&p)[4][4], uint32_t v,
                            int chunk0) {
   const int lane = (int)threadIdx.x % 32;
+  const uint32_t even = mv_tile<D>::at(v, lane, chunk0), odd = mv_tile<D>::at(v, lane, chunk0 + 1);
 #pragma unroll
   for (int half = 0; half < 2; half++)
 #pragma unroll
     for (int j = 0; j < N_PIECE; j++) {
       uint32_t b[4];
-      mv_ldmatrix_x4_trans(b, mv_tile<D>::at(v, half * 32 + lane, chunk0 + j));
+      mv_ldmatrix_x4_trans(b, mv_tile<D>::further(j % 2 ? odd : even, j / 2 * 2) +
+                                  (uint32_t)(half * 32 * mv_tile<D>::ROW_BYTES));
       mv_mma_bf16(o[j], p[2 * half], b[0], b[1]);
       mv_mma_bf16(o[j], p[2 * half + 1], b[2], b[3]);
     }
+}
+
+/* Bits 0 .. n - 1. */
+MV_DEV uint64_t mv_low_bits(int n) {
+  return n <= 0 ? 0 : ~(uint64_t)0 >> (n < MV_KEYS ? MV_KEYS - n : 0);
+}
+
+/* Hides the keys of a tile that half `half` of the lane's rows does not see: bit t of `seen` for
+ * key t. */
+MV_DEV void mv_tile_hide(float (&s)[8][4], int half, uint64_t seen) {
+  seen >>= threadIdx.x % 4 * 2;
+#pragma unroll
+  for (int j = 0; j < 8; j++)
+#pragma unroll
+    for (int i = 0; i < 2; i++)
+      if ((seen >> (j * 8 + i) & 1) == 0) s[j][2 * half + i] = -INFINITY;
 }
 
 /* ---- softmax as keys come: largest score so far and sum of weights relative to it, of two rows a

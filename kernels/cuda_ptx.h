@@ -103,6 +103,17 @@ MV_DEV uint32_t mv_atomic_add_acq_rel(uint32_t *p, uint32_t v) {
 }
 #endif
 
+/* x, of which the compiler knows nothing: what follows from it is computed where it is used and not
+ * kept in registers over a loop. */
+#ifndef MV_CUDASIM
+MV_DEV uint32_t mv_opaque(uint32_t x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+#else
+MV_DEV uint32_t mv_opaque(uint32_t x) { return x; }
+#endif
+
 /* ---- arithmetic: approximations, results differ in the last bits between card and emulator ------
  */
 #ifndef MV_CUDASIM

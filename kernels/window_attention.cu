@@ -31,15 +31,8 @@ static __device__ __forceinline__ void load_keys(const window_args &a, const win
                                                  int key0, uint32_t tiles) {
   const size_t at = (size_t)(w.key + key0) * (size_t)a.ldkv + blockIdx.y * D;
   const int n_valid = w.n_key - key0;
-  mv_tile_load<D>(tiles, a.k + at, (size_t)a.ldkv, MV_KEYS, n_valid, N_THREAD);
-  mv_tile_load<D>(tiles + mv_tile<D>::BYTES, a.v + at, (size_t)a.ldkv, MV_KEYS, n_valid, N_THREAD);
-}
-
-static __device__ __forceinline__ void hide_tail(int n_key, float (&s)[8][4]) {
-  if (n_key >= MV_KEYS) return;
-#pragma unroll
-  for (int i = 0; i < 32; i++)
-    if (i / 4 * 8 + (int)threadIdx.x % 4 * 2 + i % 2 >= n_key) s[i / 4][i % 4] = -INFINITY;
+  mv_tile_load<D, MV_KEYS, N_THREAD, false>(tiles, a.k + at, a.ldkv, n_valid);
+  mv_tile_load<D, MV_KEYS, N_THREAD, false>(tiles + mv_tile<D>::BYTES, a.v + at, a.ldkv, n_valid);
 }
 
 template <int D>
@@ -53,8 +46,8 @@ static __global__ void __launch_bounds__(N_THREAD) window_kernel(const window_ar
   mv_softmax state;
   float o[D / 8][4] = {};
   mv_softmax_start(state);
-  mv_tile_load<D>(q, a.q + (size_t)w.row * (size_t)a.ldq + blockIdx.y * D, (size_t)a.ldq, MV_KEYS,
-                  w.n_row, N_THREAD);
+  mv_tile_load<D, MV_KEYS, N_THREAD, false>(q, a.q + (size_t)w.row * (size_t)a.ldq + blockIdx.y * D,
+                                            a.ldq, w.n_row);
   load_keys<D>(a, w, 0, stages);
   mv_cp_async_commit();
   for (int key0 = 0; key0 < w.n_key; key0 += MV_KEYS) {
@@ -68,13 +61,14 @@ static __global__ void __launch_bounds__(N_THREAD) window_kernel(const window_ar
     float s[8][4], shrink[2];
     uint32_t p[4][4];
     mv_tile_scores<D, 8>(s, q + rows, k);
-    hide_tail(w.n_key - key0, s);
+    for (int half = 0; half < 2 && key0 + MV_KEYS > w.n_key; half++)
+      mv_tile_hide(s, half, mv_low_bits(w.n_key - key0));
     mv_softmax_tile(s, a.scale, state, p, shrink);
     if (key0 > 0) mv_shrink(o, shrink);
     mv_tile_values<D>(o, p, k + mv_tile<D>::BYTES, 0);
   }
   mv_softmax_end(state);
-  const float factor[2] = {__frcp_rn(state.sum[0]), __frcp_rn(state.sum[1])};
+  const float factor[2] = {mv_rcp(state.sum[0]), mv_rcp(state.sum[1])};
   __syncwarp(); /* over this warp's own queries */
   mv_tile_store<D>(memory + rows, 0, o, factor);
   __syncwarp();
