@@ -37,6 +37,7 @@ static mv_status copy_request(mv_job *job, const mv_request *q, mv_error *err) {
   *own = *q;
   own->images = NULL;
   own->system = own->prompt = (mv_str){"", 0};
+  own->messages = NULL;
   MV_TRY(copy_text(job, &own->family, err));
   if (q->dump_dir) {
     mv_str dir = mv_str_of(q->dump_dir);
@@ -97,6 +98,37 @@ static mv_status prepare_images(mv_job *job, const mv_request *q, mv_hash key, m
 
 /* ---- the prompt ---- */
 
+/* A conversation with its images' token counts filled in. */
+static mv_status encode_messages(mv_job *job, const mv_request *q, mv_ids *ids, mv_error *err) {
+  size_t n_part = 0, at = 0;
+  int n_image = 0;
+  for (size_t i = 0; i < q->n_message; i++) n_part += q->messages[i].n_parts;
+  mv_chat_part *parts = mv_arena_alloc(&job->arena, (n_part + 1) * sizeof *parts);
+  mv_chat_message *own = mv_arena_alloc(&job->arena, (q->n_message + 1) * sizeof *own);
+  if (!parts || !own) return mv_fail(err, MV_ERR_MEMORY, "no memory for a conversation");
+  for (size_t i = 0; i < q->n_message; i++) {
+    own[i] = q->messages[i];
+    own[i].parts = parts + at;
+    for (size_t j = 0; j < own[i].n_parts; j++, at++) {
+      parts[at] = q->messages[i].parts[j];
+      if (parts[at].kind != MV_PART_IMAGE) continue;
+      if (n_image < q->n_image) parts[at].n_image_tokens = job->images[n_image].n_token;
+      n_image++;
+    }
+  }
+  if (n_image != q->n_image)
+    return mv_fail(err, MV_ERR_USAGE, "the conversation has %d images, the request %d", n_image,
+                   q->n_image);
+  return mv_chat_encode(job->model->tokenizer, own, q->n_message, 1, ids, err);
+}
+
+static mv_status encode_raw(const mv_job *job, const mv_request *q, mv_ids *ids, mv_error *err) {
+  if (q->n_image)
+    return mv_fail(err, MV_ERR_USAGE, "a prompt without the chat template takes no images");
+  MV_TRY(mv_tokenizer_encode(job->model->tokenizer, q->prompt, 0, ids, err));
+  return ids->len ? MV_OK : mv_fail(err, MV_ERR_USAGE, "the prompt is empty");
+}
+
 mv_status mv_job_encode(const mv_tokenizer *tok, const mv_request *q, const int *n_tokens,
                         mv_ids *ids, mv_error *err) {
   mv_chat_part parts[MV_MAX_IMAGES + 1], system = {.text = q->system};
@@ -113,7 +145,9 @@ mv_status mv_job_encode(const mv_tokenizer *tok, const mv_request *q, const int 
   return mv_chat_encode(tok, messages + skip, 2 - (size_t)skip, 1, ids, err);
 }
 
-static mv_status encode_prompt(const mv_job *job, const mv_request *q, mv_ids *ids, mv_error *err) {
+static mv_status encode_prompt(mv_job *job, const mv_request *q, mv_ids *ids, mv_error *err) {
+  if (q->is_raw) return encode_raw(job, q, ids, err);
+  if (q->messages) return encode_messages(job, q, ids, err);
   int n_tokens[MV_MAX_IMAGES];
   for (int i = 0; i < q->n_image; i++) n_tokens[i] = job->images[i].n_token;
   return mv_job_encode(job->model->tokenizer, q, n_tokens, ids, err);

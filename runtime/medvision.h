@@ -47,6 +47,7 @@ struct mv_image;        /* vision/image.h      */
 struct mv_preprocessor; /* vision/preprocess.h */
 struct mv_tokenizer;    /* tokenizer/tokenizer.h */
 struct mv_checkpoint;   /* weights/checkpoint.h */
+struct mv_chat_message; /* tokenizer/chat.h     */
 
 typedef struct mv_model mv_model;
 typedef struct mv_engine mv_engine;
@@ -101,6 +102,11 @@ typedef struct mv_request {
   const struct mv_image *images; /* n_image decoded pictures, grey or RGB, any size */
   int n_image;
   mv_image_order image_order;
+  /* A whole conversation in place of system and prompt: n_message of them, each image of their
+   * parts being the next of `images` (the parts' token counts are ignored). NULL: none. */
+  const struct mv_chat_message *messages;
+  size_t n_message;
+  int is_raw;    /* the prompt alone, without the chat template; takes no images */
   int resampler; /* mv_resampler of vision/image.h; 0 = torchvision's fixed point */
 
   /* Requests of one family have answers of one form (a task's name): drafts are learned from its

@@ -39,6 +39,7 @@ typedef enum mv_cli_id {
   MV_CLI_INFO,
   MV_CLI_IMAGE,
   MV_CLI_TOKENIZE,
+  MV_CLI_SERVE,
   MV_CLI_BENCH,
   MV_CLI_EVAL, /* its subcommands are commands of their own: "eval run" */
   MV_CLI_EVAL_IMPORT,
@@ -57,7 +58,7 @@ typedef enum mv_cli_id {
 static inline int mv_cli_is_measurement(mv_cli_id id) { return id <= MV_CLI_ANGLE; }
 
 typedef struct mv_cli_command {
-  const char *name; /* "size"; "eval run" */
+  const char *name;     /* "size"; "eval run" */
   const char *operands; /* "IMAGE...", as help shows them */
   int min_operand, max_operand;
   const char *words;    /* what the first operand may be, "a|b|c"; NULL: a file */
@@ -124,6 +125,14 @@ typedef struct mv_cli_args {
   int numbers, decode;
   int plan, batch, context;
 
+  /* the server */
+  struct {
+    const char *host, *api_key, *api_key_file, *model_name;
+    int port, max_batch, max_queue, max_connections, context, max_body_mb, max_megapixels;
+    int request_s, read_s, grace_s;
+    mv_cli_list allow_files;
+  } serve;
+
   /* the benchmark */
   struct {
     int family; /* mv_family */
@@ -162,6 +171,7 @@ typedef enum mv_cli_type {
 typedef enum mv_cli_group {
   MV_CLI_GROUP_QUESTION = 0,
   MV_CLI_GROUP_BENCHMARK,
+  MV_CLI_GROUP_SERVER,
   MV_CLI_GROUP_IMAGE,
   MV_CLI_GROUP_OUTPUT,
   MV_CLI_GROUP_MODEL,
@@ -205,7 +215,7 @@ static inline int mv_cli_has(const mv_cli_args *args, int i) {
 int mv_cli_given(const mv_cli_args *args, const char *name);
 /* The option of that name that command `id` takes, else any of that name, else NULL. */
 const mv_cli_option *mv_cli_option_find(mv_cli_id id, const char *name);
-int mv_cli_command_find(const char *name, mv_cli_id *id);  /* 0 when there is none */
+int mv_cli_command_find(const char *name, mv_cli_id *id); /* 0 when there is none */
 /* The closest of the n words to `text`, or NULL when none is close. */
 const char *mv_cli_closest(const char *text, const char *const *words, int n);
 

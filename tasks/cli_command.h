@@ -15,6 +15,7 @@ int mv_cmd_parse(const mv_cli_args *args);
 int mv_cmd_info(const mv_cli_args *args);
 int mv_cmd_image(const mv_cli_args *args);
 int mv_cmd_tokenize(const mv_cli_args *args);
+int mv_cmd_serve(const mv_cli_args *args);
 int mv_cmd_bench(const mv_cli_args *args);
 int mv_cmd_eval(const mv_cli_args *args); /* all of the benchmark's */
 int mv_cmd_completion(const mv_cli_args *args);

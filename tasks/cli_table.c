@@ -84,6 +84,15 @@ const mv_cli_command mv_cli_commands[] = {
          "medvision tokenize < prompt.txt\n"
          "medvision tokenize --decode 9707 1879\n"
          "medvision tokenize --jsonl < texts.jsonl"},
+    [MV_CLI_SERVE] =
+        {"serve", "", 0, 0, NULL, "an OpenAI-compatible server with a page to measure on",
+         "Answers OpenAI's chat and completions API, measurements (/v1/measure) and a page for "
+         "browsers, and prints its address. It listens on this machine alone unless --host says "
+         "otherwise, reads no files and fetches nothing unless --allow-files lets it, and answers "
+         "429 when its queue is full. SIGTERM lets requests at work finish.",
+         "medvision serve\n"
+         "medvision serve --model MedVision-V0-7B --port 8000 --api-key-file key.txt\n"
+         "medvision serve --host 0.0.0.0 --api-key-file key.txt --max-batch 64 --max-queue 1024"},
     [MV_CLI_BENCH] =
         {"bench", "kernels|latency|throughput [ARGUMENT...]", 1, 65536,
          "kernels|latency|throughput", "measure this machine and build",
@@ -170,8 +179,8 @@ const mv_cli_command mv_cli_commands[] = {
          "medvision completion zsh > ~/.zfunc/_medvision\n"
          "medvision completion fish > ~/.config/fish/completions/medvision.fish"},
     [MV_CLI_HELP] = {"help", "[COMMAND]", 0, 2,
-                     "detect|size|distance|angle|generate|prompt|parse|info|image|tokenize|bench|"
-                     "eval|completion|help",
+                     "detect|size|distance|angle|generate|prompt|parse|info|image|tokenize|serve|"
+                     "bench|eval|completion|help",
                      "help on a command",
                      "Prints an overview, or the help of one command; --man prints the man page.",
                      "medvision help\n"
@@ -180,7 +189,7 @@ const mv_cli_command mv_cli_commands[] = {
 };
 
 const char *const mv_cli_group_names[MV_CLI_GROUP_COUNT] = {
-    "Question", "Benchmark", "Picture", "Output", "Model", "Decoding", "General",
+    "Question", "Benchmark", "Server", "Picture", "Output", "Model", "Decoding", "General",
 };
 
 #define DETECT (1u << MV_CLI_DETECT)
@@ -193,6 +202,7 @@ const char *const mv_cli_group_names[MV_CLI_GROUP_COUNT] = {
 #define INFO (1u << MV_CLI_INFO)
 #define IMAGE (1u << MV_CLI_IMAGE)
 #define TOKENIZE (1u << MV_CLI_TOKENIZE)
+#define SERVE (1u << MV_CLI_SERVE)
 #define E_IMPORT (1u << MV_CLI_EVAL_IMPORT)
 #define E_RUN (1u << MV_CLI_EVAL_RUN)
 #define E_PARSE (1u << MV_CLI_EVAL_PARSE)
@@ -208,8 +218,9 @@ const char *const mv_cli_group_names[MV_CLI_GROUP_COUNT] = {
 #define HELP (1u << MV_CLI_HELP)
 #define MEASURE (DETECT | SIZE | DISTANCE | ANGLE)
 #define RUN (MEASURE | GENERATE)
-#define ALL \
-  ((1u << MV_CLI_EVAL) | E_ALL | RUN | PROMPT | PARSE | INFO | IMAGE | TOKENIZE | COMPLETION | HELP)
+#define ALL                                                                               \
+  ((1u << MV_CLI_EVAL) | E_ALL | RUN | SERVE | PROMPT | PARSE | INFO | IMAGE | TOKENIZE | \
+   COMPLETION | HELP)
 
 #define AT(field) offsetof(mv_cli_args, field)
 #define MAX_COUNT 16777216.0 /* tokens, sequences: far beyond any use, far below overflow */
@@ -220,6 +231,7 @@ const char *const mv_cli_group_names[MV_CLI_GROUP_COUNT] = {
 #define DECODING MV_CLI_GROUP_DECODING
 #define GENERAL MV_CLI_GROUP_GENERAL
 #define BENCHMARK MV_CLI_GROUP_BENCHMARK
+#define SERVER MV_CLI_GROUP_SERVER
 
 /* name, metavar, type, field, commands, required by, group, default, min, max, choices, help */
 const mv_cli_option mv_cli_options[] = {
@@ -329,6 +341,38 @@ const mv_cli_option mv_cli_options[] = {
     {"answers", "FILE", MV_CLI_FILE, AT(eval.answers), E_BATCH, 0, BENCHMARK, NULL, 0, 0, NULL,
      "Answers in OpenAI's batch form"},
 
+    {"host", "ADDRESS", MV_CLI_TEXT, AT(serve.host), SERVE, 0, SERVER, "127.0.0.1", 0, 0, NULL,
+     "Numeric address to listen on; 0.0.0.0 is every one of this machine"},
+    {"port", "N", MV_CLI_INT, AT(serve.port), SERVE, 0, SERVER, "8000", 0, 65535, NULL,
+     "Port to listen on; 0 is any that is free"},
+    {"api-key", "KEY", MV_CLI_TEXT, AT(serve.api_key), SERVE, 0, SERVER, NULL, 0, 0, NULL,
+     "Ask for this key (Authorization: Bearer KEY); other users of the machine can see it, so "
+     "rather --api-key-file"},
+    {"api-key-file", "FILE", MV_CLI_FILE, AT(serve.api_key_file), SERVE, 0, SERVER, NULL, 0, 0,
+     NULL, "Ask for the key in this file's first line"},
+    {"model-name", "NAME", MV_CLI_TEXT, AT(serve.model_name), SERVE, 0, SERVER, NULL, 0, 0, NULL,
+     "Name in /v1/models; the checkpoint's folder's unless told"},
+    {"allow-files", "DIR", MV_CLI_FILES, AT(serve.allow_files), SERVE, 0, SERVER, NULL, 0, 0, NULL,
+     "Let requests name files below this folder; may be repeated"},
+    {"max-batch", "N", MV_CLI_INT, AT(serve.max_batch), SERVE, 0, SERVER, "16", 1, 4096, NULL,
+     "Requests at work at once; each has room for --max-context tokens"},
+    {"max-queue", "N", MV_CLI_INT, AT(serve.max_queue), SERVE, 0, SERVER, "512", 0, 1000000, NULL,
+     "Requests waiting, beyond which the answer is 429"},
+    {"max-connections", "N", MV_CLI_INT, AT(serve.max_connections), SERVE, 0, SERVER, "1024", 1,
+     100000, NULL, "Connections at once; more are closed"},
+    {"max-context", "N", MV_CLI_INT, AT(serve.context), SERVE, 0, SERVER, "0", 0, MAX_COUNT, NULL,
+     "Tokens of one request, prompt and answer; 0 is the model's, up to 8192"},
+    {"max-body", "MB", MV_CLI_INT, AT(serve.max_body_mb), SERVE, 0, SERVER, "64", 1, 1024, NULL,
+     "Longest body of a request"},
+    {"max-megapixels", "N", MV_CLI_INT, AT(serve.max_megapixels), SERVE, 0, SERVER, "50", 1, 100,
+     NULL, "Largest picture, in millions of pixels"},
+    {"request-timeout", "S", MV_CLI_INT, AT(serve.request_s), SERVE, 0, SERVER, "600", 1, 86400,
+     NULL, "Seconds a request may take; then it ends with what it has"},
+    {"read-timeout", "S", MV_CLI_INT, AT(serve.read_s), SERVE, 0, SERVER, "60", 1, 86400, NULL,
+     "Seconds a client has to send a request, or to take in a part of the reply"},
+    {"grace", "S", MV_CLI_INT, AT(serve.grace_s), SERVE, 0, SERVER, "30", 0, 86400, NULL,
+     "Seconds that requests at work have to finish after SIGTERM"},
+
     {"image-size", "WxH", MV_CLI_WH, AT(image_size), PROMPT, 0, PICTURE, NULL, 0, 0, NULL,
      "Size of the picture file in pixels, in place of IMAGE"},
     {"reshape", "HxW|none", MV_CLI_HW, AT(reshape), MEASURE | PROMPT | IMAGE, 0, PICTURE, "504x504",
@@ -345,8 +389,8 @@ const mv_cli_option mv_cli_options[] = {
      0, "CT|MRI|PET|ultrasound|X-ray",
      "What made the volume: CT maps a slice to grey by the benchmark's window for the label, "
      "anything else by its percentiles"},
-    {"resampler", "WHICH", MV_CLI_CHOICE, AT(resampler), RUN | PROMPT | IMAGE | E_ASK, 0, PICTURE,
-     "torchvision", 0, 0, "torchvision|pillow",
+    {"resampler", "WHICH", MV_CLI_CHOICE, AT(resampler), SERVE | RUN | PROMPT | IMAGE | E_ASK, 0,
+     PICTURE, "torchvision", 0, 0, "torchvision|pillow",
      "Integers of the bicubic resize: torchvision's, as in the benchmark, or Pillow's"},
     {"image-order", "WHERE", MV_CLI_CHOICE, AT(image_order), RUN | E_ASK, 0, PICTURE, "first", 0, 0,
      "first|last", "Pictures before or after the text (eval run and eval batch: last unless told)"},
@@ -379,47 +423,47 @@ const mv_cli_option mv_cli_options[] = {
     {"dump", "DIR", MV_CLI_DIR, AT(dump), RUN, 0, OUTPUT, NULL, 0, 0, NULL,
      "Write the named tensors of every stage to DIR as safetensors"},
 
-    {"model", "DIR", MV_CLI_DIR, AT(model), RUN | E_ASK | PROMPT | INFO | IMAGE | TOKENIZE, 0,
-     MODEL, NULL, 0, 0, NULL,
+    {"model", "DIR", MV_CLI_DIR, AT(model), SERVE | RUN | E_ASK | PROMPT | INFO | IMAGE | TOKENIZE,
+     0, MODEL, NULL, 0, 0, NULL,
      "Checkpoint directory (default: the small model that comes with the program)"},
-    {"device", "DEVICE", MV_CLI_DEVICE, AT(device), RUN | E_ASK, 0, MODEL, "auto", 0, 0,
+    {"device", "DEVICE", MV_CLI_DEVICE, AT(device), SERVE | RUN | E_ASK, 0, MODEL, "auto", 0, 0,
      "auto|cpu|cuda", "Where to compute: auto, cpu, cuda or cuda:N"},
-    {"dtype", "TYPE", MV_CLI_CHOICE, AT(dtype), RUN | E_ASK, 0, MODEL, "auto", 0, 0,
+    {"dtype", "TYPE", MV_CLI_CHOICE, AT(dtype), SERVE | RUN | E_ASK, 0, MODEL, "auto", 0, 0,
      "auto|bf16|fp32",
      "Arithmetic: fp32 is the definition of right; auto is bf16 where the processor has it"},
-    {"threads", "N", MV_CLI_INT, AT(threads), RUN | E_ASK, 0, MODEL, "0", 0, 4096, NULL,
+    {"threads", "N", MV_CLI_INT, AT(threads), SERVE | RUN | E_ASK, 0, MODEL, "0", 0, 4096, NULL,
      "Processor threads; 0 is all of them"},
 
-    {"max-new-tokens", "N", MV_CLI_INT, AT(max_new_tokens), RUN | E_ASK, 0, DECODING, "4096", 1,
-     MAX_COUNT, NULL, "Longest answer, in tokens"},
-    {"temperature", "T", MV_CLI_REAL, AT(temperature), RUN | E_ASK, 0, DECODING, "0", 0, 1e6, NULL,
-     "0 is greedy: always the likeliest token"},
-    {"top-p", "P", MV_CLI_REAL, AT(top_p), RUN | E_ASK, 0, DECODING, "1", 1e-6, 1, NULL,
+    {"max-new-tokens", "N", MV_CLI_INT, AT(max_new_tokens), SERVE | RUN | E_ASK, 0, DECODING,
+     "4096", 1, MAX_COUNT, NULL, "Longest answer, in tokens"},
+    {"temperature", "T", MV_CLI_REAL, AT(temperature), SERVE | RUN | E_ASK, 0, DECODING, "0", 0,
+     1e6, NULL, "0 is greedy: always the likeliest token"},
+    {"top-p", "P", MV_CLI_REAL, AT(top_p), SERVE | RUN | E_ASK, 0, DECODING, "1", 1e-6, 1, NULL,
      "Sample from the likeliest tokens that reach this probability together; 1 is off"},
-    {"top-k", "K", MV_CLI_INT, AT(top_k), RUN | E_ASK, 0, DECODING, "0", 0, MAX_COUNT, NULL,
+    {"top-k", "K", MV_CLI_INT, AT(top_k), SERVE | RUN | E_ASK, 0, DECODING, "0", 0, MAX_COUNT, NULL,
      "Sample from the K likeliest tokens; 0 is off"},
-    {"repetition-penalty", "R", MV_CLI_REAL, AT(repetition_penalty), RUN | E_ASK, 0, DECODING, "1",
-     1e-6, 1e6, NULL, "Above 1, tokens already seen become less likely"},
-    {"seed", "N", MV_CLI_SEED, AT(seed), RUN | E_ASK, 0, DECODING, "0", 0, 0, NULL,
+    {"repetition-penalty", "R", MV_CLI_REAL, AT(repetition_penalty), SERVE | RUN | E_ASK, 0,
+     DECODING, "1", 1e-6, 1e6, NULL, "Above 1, tokens already seen become less likely"},
+    {"seed", "N", MV_CLI_SEED, AT(seed), SERVE | RUN | E_ASK, 0, DECODING, "0", 0, 0, NULL,
      "Seed of the sampling"},
-    {"generation-config", NULL, MV_CLI_SWITCH, AT(generation_config), RUN | E_ASK, 0, DECODING,
-     NULL, 0, 0, NULL,
+    {"generation-config", NULL, MV_CLI_SWITCH, AT(generation_config), SERVE | RUN | E_ASK, 0,
+     DECODING, NULL, 0, 0, NULL,
      "Take the sampling values of the checkpoint's generation_config.json instead"},
-    {"ignore-eos", NULL, MV_CLI_SWITCH, AT(ignore_eos), RUN | E_ASK, 0, DECODING, NULL, 0, 0, NULL,
-     "Go on after the end token"},
+    {"ignore-eos", NULL, MV_CLI_SWITCH, AT(ignore_eos), SERVE | RUN | E_ASK, 0, DECODING, NULL, 0,
+     0, NULL, "Go on after the end token"},
     {"stop", "TEXT", MV_CLI_TEXTS, AT(stop), RUN | E_ASK, 0, DECODING, NULL, 0, 0, NULL,
      "End the answer before this text; may be repeated"},
     {"logprobs", "K", MV_CLI_INT, AT(logprobs), RUN, 0, DECODING, NULL, 0, MAX_COUNT, NULL,
      "With --json, the log-probability of each token and of the K likeliest in its place"},
-    {"speculate", "MODE", MV_CLI_CHOICE, AT(speculate), RUN | E_ASK, 0, DECODING, "auto", 0, 0,
-     "auto|off", "Draft tokens ahead and check them together; answers never depend on it"},
-    {"prefix-cache", "MODE", MV_CLI_CHOICE, AT(prefix_cache), RUN | E_ASK, 0, DECODING, "on", 0, 0,
-     "on|off",
-     "Reuse the common start of prompts; answers never depend on it"},
+    {"speculate", "MODE", MV_CLI_CHOICE, AT(speculate), SERVE | RUN | E_ASK, 0, DECODING, "auto", 0,
+     0, "auto|off", "Draft tokens ahead and check them together; answers never depend on it"},
+    {"prefix-cache", "MODE", MV_CLI_CHOICE, AT(prefix_cache), SERVE | RUN | E_ASK, 0, DECODING,
+     "on", 0, 0, "on|off", "Reuse the common start of prompts; answers never depend on it"},
 
-    {"quiet", NULL, MV_CLI_SWITCH, AT(quiet), RUN | E_ALL | PROMPT | INFO | IMAGE | TOKENIZE, 0,
-     GENERAL, NULL, 0, 0, NULL, "No progress and no notes on standard error"},
-    {"verbose", NULL, MV_CLI_SWITCH, AT(verbose), RUN | E_ASK, 0, GENERAL, NULL, 0, 0, NULL,
+    {"quiet", NULL, MV_CLI_SWITCH, AT(quiet),
+     SERVE | RUN | E_ALL | PROMPT | INFO | IMAGE | TOKENIZE, 0, GENERAL, NULL, 0, 0, NULL,
+     "No progress and no notes on standard error"},
+    {"verbose", NULL, MV_CLI_SWITCH, AT(verbose), SERVE | RUN | E_ASK, 0, GENERAL, NULL, 0, 0, NULL,
      "Say on standard error what runs where and how long it takes"},
     {"help", NULL, MV_CLI_SWITCH, AT(help), ALL, 0, GENERAL, NULL, 0, 0, NULL,
      "Print this help (also -h)"},

@@ -7,17 +7,18 @@
 typedef int (*command_function)(const mv_cli_args *args);
 
 static const command_function commands[MV_CLI_COUNT] = {
-    [MV_CLI_DETECT] = mv_cmd_measure,        [MV_CLI_SIZE] = mv_cmd_measure,
-    [MV_CLI_DISTANCE] = mv_cmd_measure,      [MV_CLI_ANGLE] = mv_cmd_measure,
-    [MV_CLI_GENERATE] = mv_cmd_generate,     [MV_CLI_PROMPT] = mv_cmd_prompt,
-    [MV_CLI_PARSE] = mv_cmd_parse,           [MV_CLI_INFO] = mv_cmd_info,
-    [MV_CLI_IMAGE] = mv_cmd_image,           [MV_CLI_TOKENIZE] = mv_cmd_tokenize,
-    [MV_CLI_BENCH] = mv_cmd_bench,           [MV_CLI_EVAL] = mv_cmd_eval,
-    [MV_CLI_EVAL_IMPORT] = mv_cmd_eval,      [MV_CLI_EVAL_RUN] = mv_cmd_eval,
-    [MV_CLI_EVAL_PARSE] = mv_cmd_eval,       [MV_CLI_EVAL_SUMMARIZE] = mv_cmd_eval,
-    [MV_CLI_EVAL_BOXSIZE] = mv_cmd_eval,     [MV_CLI_EVAL_REPORT] = mv_cmd_eval,
-    [MV_CLI_EVAL_REWARD] = mv_cmd_eval,      [MV_CLI_EVAL_BATCH] = mv_cmd_eval,
-    [MV_CLI_COMPLETION] = mv_cmd_completion, [MV_CLI_HELP] = mv_cmd_help,
+    [MV_CLI_DETECT] = mv_cmd_measure,      [MV_CLI_SIZE] = mv_cmd_measure,
+    [MV_CLI_DISTANCE] = mv_cmd_measure,    [MV_CLI_ANGLE] = mv_cmd_measure,
+    [MV_CLI_GENERATE] = mv_cmd_generate,   [MV_CLI_PROMPT] = mv_cmd_prompt,
+    [MV_CLI_PARSE] = mv_cmd_parse,         [MV_CLI_INFO] = mv_cmd_info,
+    [MV_CLI_IMAGE] = mv_cmd_image,         [MV_CLI_TOKENIZE] = mv_cmd_tokenize,
+    [MV_CLI_SERVE] = mv_cmd_serve,         [MV_CLI_BENCH] = mv_cmd_bench,
+    [MV_CLI_EVAL] = mv_cmd_eval,           [MV_CLI_EVAL_IMPORT] = mv_cmd_eval,
+    [MV_CLI_EVAL_RUN] = mv_cmd_eval,       [MV_CLI_EVAL_PARSE] = mv_cmd_eval,
+    [MV_CLI_EVAL_SUMMARIZE] = mv_cmd_eval, [MV_CLI_EVAL_BOXSIZE] = mv_cmd_eval,
+    [MV_CLI_EVAL_REPORT] = mv_cmd_eval,    [MV_CLI_EVAL_REWARD] = mv_cmd_eval,
+    [MV_CLI_EVAL_BATCH] = mv_cmd_eval,     [MV_CLI_COMPLETION] = mv_cmd_completion,
+    [MV_CLI_HELP] = mv_cmd_help,
 };
 
 static int run(const mv_cli_args *args) {

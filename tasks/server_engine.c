@@ -1,0 +1,188 @@
+/* Between calls and the engine: the queue's places, tickets, text and results as they come. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "runtime/clock.h"
+#include "tasks/server.h"
+
+/* A result whose choice is not entered yet: the engine was faster than the thread that asked. */
+typedef struct mv_orphan {
+  mv_ticket ticket;
+  mv_result result;
+  mv_error err;
+  struct mv_orphan *next;
+} mv_orphan;
+
+int mv_call_reserve(mv_call *call, int n) {
+  mv_server *server = call->server;
+  pthread_mutex_lock(&server->lock);
+  int limit = server->options->max_batch + server->options->max_queue;
+  int fits = server->n_slot + n <= limit;
+  if (fits) {
+    server->n_slot += n;
+    call->n_slot += n;
+  }
+  pthread_mutex_unlock(&server->lock);
+  return fits;
+}
+
+/* ---- from the engine's thread ---- */
+
+static int client_is_gone(const mv_call *call) {
+  char byte;
+  ssize_t n = recv(call->link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static int take_text(void *user, mv_str text) {
+  mv_choice *choice = user;
+  mv_call *call = choice->call;
+  double now = mv_now_ms(), last = choice->last_ms;
+  choice->last_ms = now;
+  if (last > 0) mv_traffic_duration(&call->server->metrics, MV_DURATION_BETWEEN_TOKENS, now - last);
+  if (atomic_load(&call->gone) || client_is_gone(call)) {
+    atomic_store(&call->gone, 1);
+    return 1;
+  }
+  if (!call->stream) return 0;
+  pthread_mutex_lock(&call->lock);
+  mv_buf_str(&choice->fresh, text);
+  pthread_cond_signal(&call->news);
+  pthread_mutex_unlock(&call->lock);
+  return 0;
+}
+
+/* Hands a result over. The call may be freed as soon as its lock is let go. */
+static void deliver(mv_choice *choice, mv_result *result, const mv_error *err) {
+  mv_call *call = choice->call;
+  pthread_mutex_lock(&call->lock);
+  choice->result = *result;
+  choice->err = *err;
+  choice->is_done = 1;
+  call->n_open--;
+  pthread_cond_signal(&call->news);
+  pthread_mutex_unlock(&call->lock);
+}
+
+/* Under the server's lock. */
+static mv_choice *take_open(mv_server *server, mv_ticket ticket) {
+  for (mv_choice **at = &server->open; *at; at = &(*at)->next) {
+    mv_choice *choice = *at;
+    if (choice->ticket != ticket) continue;
+    *at = choice->next;
+    return choice;
+  }
+  return NULL;
+}
+
+static void keep_orphan(mv_server *server, mv_ticket ticket, mv_result *result,
+                        const mv_error *err) {
+  mv_orphan *orphan = mv_calloc(1, sizeof *orphan);
+  if (!orphan) { /* its caller would wait for ever: there is no way on without these bytes */
+    mv_result_free(result);
+    return;
+  }
+  *orphan = (mv_orphan){ticket, *result, *err, server->orphans};
+  server->orphans = orphan;
+}
+
+static void hand_out(mv_server *server) {
+  mv_result result;
+  mv_error err = {0};
+  for (mv_ticket ticket = 0; mv_engine_poll(server->engine, &ticket, &result, &err); ticket = 0) {
+    mv_traffic_result(&server->metrics, &result);
+    pthread_mutex_lock(&server->lock);
+    mv_choice *choice = take_open(server, ticket);
+    if (choice)
+      deliver(choice, &result, &err);
+    else
+      keep_orphan(server, ticket, &result, &err);
+    pthread_mutex_unlock(&server->lock);
+    memset(&err, 0, sizeof err);
+  }
+}
+
+void *mv_server_engine_main(void *user) {
+  mv_server *server = user;
+  size_t n_left = 0;
+  mv_error err;
+  while (!atomic_load(&server->over)) {
+    if (mv_engine_wait(server->engine, 100)) mv_engine_step(server->engine, &n_left, &err);
+    hand_out(server);
+  }
+  return NULL;
+}
+
+/* ---- from the connection's thread ---- */
+
+/* Enters a submitted choice, or gives it the result that is there already. */
+static void enter(mv_server *server, mv_choice *choice) {
+  pthread_mutex_lock(&server->lock);
+  mv_orphan **at = &server->orphans;
+  while (*at && (*at)->ticket != choice->ticket) at = &(*at)->next;
+  mv_orphan *orphan = *at;
+  if (orphan) {
+    *at = orphan->next;
+    deliver(choice, &orphan->result, &orphan->err);
+    mv_free(orphan);
+  } else {
+    choice->next = server->open;
+    server->open = choice;
+  }
+  pthread_mutex_unlock(&server->lock);
+}
+
+mv_status mv_call_submit(mv_call *call, const mv_request *request, mv_error *err) {
+  mv_choice *choice = &call->choices[call->n_choice];
+  mv_request own = *request;
+  if (atomic_load(&call->gone)) return mv_fail(err, MV_ERR_CANCELLED, "the request's time is over");
+  choice->call = call;
+  choice->index = call->n_choice;
+  own.on_text = take_text;
+  own.user = choice;
+  pthread_mutex_lock(&call->lock);
+  call->n_open++;
+  pthread_mutex_unlock(&call->lock);
+  mv_ticket ticket = 0;
+  mv_status status = mv_engine_submit(call->server->engine, &own, &ticket, err);
+  if (status != MV_OK) {
+    pthread_mutex_lock(&call->lock);
+    call->n_open--;
+    pthread_mutex_unlock(&call->lock);
+    return status;
+  }
+  choice->ticket = ticket;
+  call->n_choice++;
+  enter(call->server, choice);
+  return MV_OK;
+}
+
+void mv_call_wait(mv_call *call) {
+  pthread_mutex_lock(&call->lock);
+  while (call->n_open) pthread_cond_wait(&call->news, &call->lock);
+  pthread_mutex_unlock(&call->lock);
+}
+
+void mv_call_cancel(mv_call *call) {
+  atomic_store(&call->gone, 1);
+  for (mv_choice *c = call->server->open; c; c = c->next)
+    if (c->call == call) mv_engine_cancel(call->server->engine, c->ticket);
+}
+
+void mv_call_release(mv_call *call) {
+  mv_server *server = call->server;
+  pthread_mutex_lock(&server->lock);
+  if (call->n_choice) mv_call_cancel(call);
+  pthread_mutex_unlock(&server->lock);
+  mv_call_wait(call);
+  for (int i = 0; i < call->n_choice; i++) {
+    mv_result_free(&call->choices[i].result);
+    mv_buf_free(&call->choices[i].fresh);
+  }
+  call->n_choice = 0;
+  pthread_mutex_lock(&server->lock);
+  server->n_slot -= call->n_slot;
+  call->n_slot = 0;
+  pthread_mutex_unlock(&server->lock);
+}
