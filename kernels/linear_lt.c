@@ -16,7 +16,10 @@ int mv_lt_check(mv_device *device, cublasStatus_t status, const char *what) {
 
 /* ---- products: row-major y = x W^T is column-major D [n_out, n_row] = A^T B ---- */
 
+/* The library asks for candidates and checks algorithms by the alignment of the bias: a pointer
+ * with the least there can be (nobody reads through it) until mv_lt_run sets the true one. */
 static int set_desc(mv_device *device, mv_lt_product *p) {
+  const void *some_bias = (const void *)(uintptr_t)16;
   cublasOperation_t transposed = CUBLAS_OP_T;
   cublasLtEpilogue_t epilogue =
       p->key.has_bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
@@ -27,8 +30,9 @@ static int set_desc(mv_device *device, mv_lt_product *p) {
     size_t n_bytes;
   } set[] = {{CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed},
              {CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue},
-             {CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias_type, sizeof bias_type}};
-  for (size_t i = 0; i < sizeof set / sizeof *set - !p->key.has_bias; i++)
+             {CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias_type, sizeof bias_type},
+             {CUBLASLT_MATMUL_DESC_BIAS_POINTER, &some_bias, sizeof some_bias}};
+  for (size_t i = 0; i < (p->key.has_bias ? 4u : 2u); i++)
     if (!mv_lt_check(
             device,
             cublasLtMatmulDescSetAttribute(p->desc, set[i].attribute, set[i].value, set[i].n_bytes),

@@ -67,25 +67,22 @@ MV_DEV void load(const tile<R, NT> &m, int step, weights<R> &w) {
   }
 }
 
+/* One step of eight rows of x. */
 template <int R, int NT>
-MV_DEV void multiply(tile<R, NT> &m, const weights<R> &w, const uint4 (&x)[NT]) {
+MV_DEV void multiply(tile<R, NT> &m, int j, const weights<R> &w, uint4 x) {
 #pragma unroll
-  for (int j = 0; j < NT; j++)
-#pragma unroll
-    for (int r = 0; r < R; r++) {
-      const uint32_t first[4] = {w.lo[r].x, w.hi[r].x, w.lo[r].y, w.hi[r].y};
-      const uint32_t second[4] = {w.lo[r].z, w.hi[r].z, w.lo[r].w, w.hi[r].w};
-      mv_mma_bf16(m.acc[r][j], first, x[j].x, x[j].y);
-      mv_mma_bf16(m.acc[r][j], second, x[j].z, x[j].w);
-    }
+  for (int r = 0; r < R; r++) {
+    const uint32_t first[4] = {w.lo[r].x, w.hi[r].x, w.lo[r].y, w.hi[r].y};
+    const uint32_t second[4] = {w.lo[r].z, w.hi[r].z, w.lo[r].w, w.hi[r].w};
+    mv_mma_bf16(m.acc[r][j], first, x.x, x.y);
+    mv_mma_bf16(m.acc[r][j], second, x.z, x.w);
+  }
 }
 
 template <int R, int NT>
 MV_DEV void multiply_step(tile<R, NT> &m, int step, const weights<R> &w) {
-  uint4 x[NT];
 #pragma unroll
-  for (int j = 0; j < NT; j++) x[j] = mv_ld_v4(m.x[j] + step * STEP_BYTES);
-  multiply(m, w, x);
+  for (int j = 0; j < NT; j++) multiply(m, j, w, mv_ld_v4(m.x[j] + step * STEP_BYTES));
 }
 
 /* The columns after the last whole step: lanes beyond n_in multiply zeros. */
@@ -93,7 +90,6 @@ template <int R, int NT>
 MV_DEV void multiply_tail(tile<R, NT> &m, bool inside) {
   const uint4 zero = {0, 0, 0, 0};
   weights<R> w;
-  uint4 x[NT];
   if (inside) load(m, 0, w);
 #pragma unroll
   for (int r = 0; r < R; r++) {
@@ -101,8 +97,7 @@ MV_DEV void multiply_tail(tile<R, NT> &m, bool inside) {
     w.hi[r] = inside ? w.hi[r] : zero;
   }
 #pragma unroll
-  for (int j = 0; j < NT; j++) x[j] = inside ? mv_ld_v4(m.x[j]) : zero;
-  multiply(m, w, x);
+  for (int j = 0; j < NT; j++) multiply(m, j, w, inside ? mv_ld_v4(m.x[j]) : zero);
 }
 
 template <int R, int NT>
@@ -303,5 +298,5 @@ void mv_linear_skinny(mv_device *device, const mv_linear_dims *dims, const mv_li
   else if (dims->n_row <= 32)
     many ? launch<2, 4, 2>(device, a, linear) : launch<1, 4, 4>(device, a, linear);
   else
-    many ? launch<4, 8, 1>(device, a, linear) : launch<2, 8, 2>(device, a, linear);
+    many ? launch<4, 8, 2>(device, a, linear) : launch<2, 8, 4>(device, a, linear);
 }

@@ -270,6 +270,9 @@ static void multiply_many(void) {
   rows_free(&r);
 }
 
+/* Not on a card: there calls are not counted, and none fails to order. */
+static int is_emulated(void) { return sim_settings()->sms > 0; }
+
 /* Calls of the runtime for one product: measuring makes many. */
 static long calls_of_a_product(void) {
   sim_fail_call(-1, 0);
@@ -296,7 +299,7 @@ START_TEST(times_are_kept_in_a_file) {
   ck_assert_uint_eq(first.len, second.len);
   ck_assert_int_eq(memcmp(first.ptr, second.ptr, first.len), 0);
   reopen();
-  ck_assert_int_gt(calls_of_a_product(), known + 20);
+  if (is_emulated()) ck_assert_int_gt(calls_of_a_product(), known + 20);
   mv_buf_free(&first);
   mv_buf_free(&second);
   remove(table_path);
@@ -374,7 +377,7 @@ START_TEST(every_failure_makes_the_device_sticky) {
     }
     printf("%d rows: %ld calls, %ld of those failed stopped the product\n", cases[i].n_row, n_call,
            n_failed);
-    ck_assert_int_gt(n_failed, 0);
+    ck_assert(n_failed > 0 || !is_emulated());
     reopen();
   }
 }
