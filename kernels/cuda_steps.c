@@ -62,18 +62,30 @@ static struct mv_cuda_steps *steps_of(mv_device *device) { return mv_cuda_of(dev
 
 /* ---- fingerprints ---- */
 
-static uint64_t mixed(uint64_t h, uint64_t word, uint64_t prime) {
-  h = (h ^ word) * prime;
-  return h ^ h >> 29;
+static uint64_t mixed(uint64_t h, uint64_t word, uint64_t odd) {
+  h = (h ^ word) * odd; /* no two words give the same h */
+  return h << 29 | h >> 35;
 }
 
+static void add_word(fingerprint *f, uint64_t word) {
+  f->a = mixed(f->a, word, 0x9E3779B97F4A7C15u);
+  f->b = mixed(f->b, word, 0xD1342543DE82EF95u);
+}
+
+/* Called for every argument of every launch: half of what describing a step costs. */
 static void add(fingerprint *f, const void *bytes, size_t n_bytes) {
-  for (size_t at = 0; at < n_bytes; at += 8) {
-    uint64_t word = n_bytes;
-    memcpy(&word, (const char *)bytes + at, n_bytes - at < 8 ? n_bytes - at : 8);
-    f->a = mixed(f->a, word, 0x9E3779B97F4A7C15u);
-    f->b = mixed(f->b + f->a, word, 0xD1342543DE82EF95u);
+  const char *from = bytes;
+  uint64_t word;
+  uint32_t half;
+  for (; n_bytes >= sizeof word; from += sizeof word, n_bytes -= sizeof word) {
+    memcpy(&word, from, sizeof word);
+    add_word(f, word);
   }
+  for (; n_bytes >= sizeof half; from += sizeof half, n_bytes -= sizeof half) {
+    memcpy(&half, from, sizeof half);
+    add_word(f, half);
+  }
+  for (; n_bytes; from++, n_bytes--) add_word(f, (unsigned char)*from);
 }
 
 static void restart(fingerprint *f) {
