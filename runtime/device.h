@@ -24,8 +24,9 @@ typedef struct mv_device {
   mv_error error;     /* the first failure; code MV_OK while all is well */
   void *scratch;      /* owns: temporary memory of one operation at a time */
   size_t scratch_bytes;
-  double *marks; /* owns: a CPU's clock at ops->mark, once asked for */
-  void *impl;    /* the backend's own: vector variant of the CPU, mv_cuda of a GPU */
+  double *marks;              /* owns: a CPU's clock at ops->mark, once asked for */
+  struct mv_profile *profile; /* borrowed: kernels/ops_profile.h; NULL but for --profile */
+  void *impl;                 /* the backend's own: vector variant of the CPU, mv_cuda of a GPU */
 } mv_device;
 
 /* First failure since open, copied into err. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/ops_profile.h"
+
 #define MAX_D_HEAD 256
 
 /* Loading state: conversions go to the model's arena, or, for a device that copies its weights, one
@@ -353,6 +355,7 @@ static void choose_precision(mv_model *model, mv_precision wanted) {
 
 static mv_status open_parts(mv_model *model, const mv_model_options *options, mv_error *err) {
   MV_TRY(mv_device_open(&model->device, &model->ops, options->device, options->n_thread, err));
+  if (options->profile) MV_TRY(mv_profile_open(&model->profile, &model->device, &model->ops, err));
   choose_precision(model, options->precision);
   if (options->random)
     MV_TRY(mv_checkpoint_open_empty(&model->checkpoint, options->dir, options->random, err));
@@ -383,7 +386,9 @@ mv_status mv_model_open(mv_model **out, const mv_model_options *options, mv_erro
 
 void mv_model_close(mv_model *model) {
   if (!model) return;
-  mv_device_close(&model->device, model->ops);
+  const mv_ops *ops = model->profile ? mv_profile_inner(model->profile) : model->ops;
+  mv_profile_close(model->profile);
+  mv_device_close(&model->device, ops);
   mv_tokenizer_close(model->tokenizer);
   mv_checkpoint_close(model->checkpoint);
   mv_arena_reset(&model->arena);
@@ -395,3 +400,11 @@ const mv_preprocessor *mv_model_preprocessor(const mv_model *model) { return &mo
 const mv_checkpoint *mv_model_checkpoint(const mv_model *model) { return model->checkpoint; }
 const char *mv_model_device_name(const mv_model *model) { return model->device.name; }
 mv_precision mv_model_precision(const mv_model *model) { return model->precision; }
+
+mv_status mv_model_profile(mv_model *model, mv_buf *out, mv_error *err) {
+  mv_limits limits;
+  if (!model->profile) return MV_OK;
+  MV_TRY(mv_limits_measure(&limits, &model->device, mv_profile_inner(model->profile), 2, err));
+  mv_profile_print(model->profile, &limits, out);
+  return mv_buf_status(out, err);
+}

@@ -51,17 +51,18 @@ struct mv_model {
   mv_preprocessor preprocessor;
   mv_device device; /* owns */
   const mv_ops *ops;
+  struct mv_profile *profile; /* owns; NULL unless asked for, else `ops` is its table */
   mv_precision precision;
   mv_dtype dtype; /* of activations and KV cache */
 
-  mv_linear patch_embed;                  /* [vision.d, 3 * 2 * 14 * 14]                     */
-  mv_stack vision;                        /* heads not grouped                               */
-  const unsigned char *full_attention;    /* [vision.n_layer] 1: whole image, 0: windows     */
-  const float *merger_norm;               /* [vision.d]                                      */
-  mv_linear merger_fc1, merger_fc2;       /* [4 vision.d, 4 vision.d], [d, 4 vision.d], bias */
+  mv_linear patch_embed;               /* [vision.d, 3 * 2 * 14 * 14]                     */
+  mv_stack vision;                     /* heads not grouped                               */
+  const unsigned char *full_attention; /* [vision.n_layer] 1: whole image, 0: windows     */
+  const float *merger_norm;            /* [vision.d]                                      */
+  mv_linear merger_fc1, merger_fc2;    /* [4 vision.d, 4 vision.d], [d, 4 vision.d], bias */
 
-  mv_linear head;          /* [vocab, d]; the embedding when tied */
-  const void *embed;       /* [vocab, d] embed_dtype              */
+  mv_linear head;    /* [vocab, d]; the embedding when tied */
+  const void *embed; /* [vocab, d] embed_dtype              */
   mv_dtype embed_dtype;
   mv_stack decoder;
   const float *final_norm; /* [d] */

@@ -1,6 +1,7 @@
 #include "tasks/cli_session.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/clock.h"
@@ -19,6 +20,7 @@ static mv_status open_model(mv_session *session, mv_error *err) {
                               .device = args->device,
                               .precision = (mv_precision)args->dtype,
                               .n_thread = args->threads,
+                              .profile = args->profile,
                               .on_progress = show_loading,
                               .user = &session->progress};
   double start = mv_now_ms();
@@ -49,7 +51,18 @@ mv_status mv_session_open(mv_session *session, const mv_cli_args *args, mv_error
   return open_model(session, err);
 }
 
+static void show_profile(const mv_session *session) {
+  mv_buf text = {0};
+  mv_error err;
+  if (mv_model_profile(session->model, &text, &err) == MV_OK)
+    fwrite(text.ptr, 1, text.len, stderr);
+  else
+    mv_cli_say("--profile: %s", err.msg);
+  mv_buf_free(&text);
+}
+
 void mv_session_close(mv_session *session) {
+  if (session->model && session->args->profile) show_profile(session);
   mv_engine_free(session->engine);
   mv_model_close(session->model);
   mv_free(session->stop);

@@ -465,6 +465,9 @@ const mv_cli_option mv_cli_options[] = {
      "No progress and no notes on standard error"},
     {"verbose", NULL, MV_CLI_SWITCH, AT(verbose), SERVE | RUN | E_ASK, 0, GENERAL, NULL, 0, 0, NULL,
      "Say on standard error what runs where and how long it takes"},
+    {"profile", NULL, MV_CLI_SWITCH, AT(profile), RUN | E_ASK, 0, GENERAL, NULL, 0, 0, NULL,
+     "When all is done, print on standard error what each operation took, beside what this "
+     "machine could do"},
     {"help", NULL, MV_CLI_SWITCH, AT(help), ALL, 0, GENERAL, NULL, 0, 0, NULL,
      "Print this help (also -h)"},
     {"version", NULL, MV_CLI_SWITCH, AT(version), ALL, 0, GENERAL, NULL, 0, 0, NULL,
