@@ -30,7 +30,8 @@ class Sampling(c.Structure):
 
 class Request(c.Structure):
     _fields_ = [("system", Str), ("prompt", Str), ("images", c.c_void_p), ("n_image", c.c_int),
-                ("image_order", c.c_int), ("resampler", c.c_int), ("family", Str),
+                ("image_order", c.c_int), ("messages", c.c_void_p), ("n_message", c.c_size_t),
+                ("is_raw", c.c_int), ("resampler", c.c_int), ("family", Str),
                 ("max_new_tokens", c.c_int), ("sampling", Sampling),
                 ("use_generation_config", c.c_int), ("ignore_eos", c.c_int), ("stop", c.c_void_p),
                 ("n_stop", c.c_int), ("n_logprob", c.c_int), ("on_text", c.c_void_p),
