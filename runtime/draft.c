@@ -7,6 +7,7 @@
 #define MIN_CONTEXT 3 /* last tokens that must occur before, for a copy of what followed them */
 #define PATIENCE 3    /* drafts in a row that may be all wrong before there is a pause */
 #define MAX_PAUSE 64
+#define PROBE 32 /* of so many chances, one is taken by a source that is always wrong */
 
 static int is_digit(const mv_drafter *d, int32_t id) {
   for (int i = 0; i < 10; i++)
@@ -136,6 +137,15 @@ static const mv_script *longest_followed(const mv_draft_state *state) {
   return best;
 }
 
+/* Drafts of a source that is mostly wrong become short, then rare: a row costs as much as a token
+ * where the step is not bound by reading weights. */
+static int worthwhile(mv_drafter *d, int source, int max) {
+  double rate = d->rate[source];
+  if (rate >= 0.5) return max;
+  int n = rate >= 0.1 ? 1 + (int)(16 * rate) : d->n_probe++ % PROBE == 0;
+  return n < max ? n : max;
+}
+
 static int drop_images(const mv_drafter *d, const int32_t *ids, size_t n, int32_t *out) {
   int n_out = 0;
   for (size_t i = 0; i < n; i++)
@@ -154,6 +164,8 @@ int mv_drafter_next(mv_drafter *d, int number, const int32_t *prompt, size_t n_p
   }
   if (draft.max <= 0) return 0;
   const mv_script *script = longest_followed(state);
+  state->source = script == NULL;
+  draft.max = worthwhile(d, state->source, draft.max);
   if (script) {
     drop_images(d, prompt, n_prompt, d->words);
     put_script(script, &draft);
@@ -170,6 +182,8 @@ int mv_drafter_next(mv_drafter *d, int number, const int32_t *prompt, size_t n_p
 void mv_drafter_told(mv_drafter *d, int number, int n_draft, int n_right) {
   mv_draft_state *state = &d->states[number];
   if (!n_draft) return;
+  double weight = n_draft < 16 ? 0.1 + n_draft / 40.0 : 0.5, *rate = &d->rate[state->source];
+  *rate += weight * ((double)n_right / n_draft - *rate);
   const mv_script *script = longest_followed(state);
   if (script && state->family >= 0) {
     mv_pattern *p = &d->families[state->family].patterns[script->pattern];

@@ -62,6 +62,7 @@ typedef struct mv_draft_state {
   int n_script, family; /* -1 none */
   size_t n_seen;        /* tokens of the answer that scripts have followed */
   int length;           /* of the next draft */
+  int source;           /* of the last draft: 0 a script, 1 the context */
   int n_miss, pause;    /* drafts in a row with nothing right; steps until the next */
 } mv_draft_state;
 
@@ -89,6 +90,8 @@ typedef struct mv_drafter {
   mv_script_step *steps;  /* [n_state, MV_DRAFT_SCRIPTS, MV_DRAFT_ANSWER] */
   unsigned char *in_use;
   int n_state, max_draft;
+  double rate[2]; /* share of drafts that were right lately, by source */
+  unsigned n_probe;
   uint16_t *table; /* alignment scratch */
   int32_t *words;  /* the prompt at hand without its image, scratch */
 } mv_drafter;

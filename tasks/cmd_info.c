@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/medvision.h"
 #include "tasks/cli_command.h"
 #include "tasks/cli_io.h"
 #include "tokenizer/tokenizer.h"
@@ -15,7 +16,7 @@ typedef struct checkpoint_info {
   mv_preprocessor preprocessor;
   mv_part_total parts[MV_PART_N], total;
   int64_t kv_token_bytes; /* keys and values of one token, bf16 */
-  int64_t kv_bytes;       /* of the batch and context that --plan is about */
+  mv_memory_plan plan;    /* what --plan is about */
 } checkpoint_info;
 
 static mv_status open_all(checkpoint_info *info, mv_error *err) {
@@ -35,13 +36,17 @@ static mv_status open_all(checkpoint_info *info, mv_error *err) {
   return MV_OK;
 }
 
+/* The largest picture the measurement commands make: 504 x 504. */
+#define PLAN_PATCHES 1296
+
 static mv_status plan(checkpoint_info *info, const mv_cli_args *args, mv_error *err) {
-  int64_t tokens = (int64_t)args->batch * args->context; /* both at most 2^24 */
-  if (info->kv_token_bytes > (INT64_MAX - info->total.n_bytes) / tokens)
-    return mv_fail(err, MV_ERR_USAGE, "info: a batch of %d with a context of %d has no size",
-                   args->batch, args->context);
-  info->kv_bytes = info->kv_token_bytes * tokens;
-  return MV_OK;
+  mv_engine_options options = {.max_batch = args->batch,
+                               .kv_tokens = (size_t)args->batch * (size_t)args->context};
+  if (mv_memory_plan_init(&info->plan, info->checkpoint, MV_PRECISION_BF16, &options, PLAN_PATCHES,
+                          err) == MV_OK)
+    return MV_OK;
+  return mv_fail(err, MV_ERR_USAGE, "info: a batch of %d with a context of %d has no size",
+                 args->batch, args->context);
 }
 
 static void close_all(checkpoint_info *info) {
@@ -150,12 +155,21 @@ static void print_plan_row(mv_buf *out, const char *name, int64_t bytes) {
 }
 
 static void print_plan(mv_buf *out, const checkpoint_info *info, const mv_cli_args *args) {
+  const mv_memory_plan *p = &info->plan;
   char row[64], token[32];
   snprintf(row, sizeof row, "keys and values (%s a token)", thousands(info->kv_token_bytes, token));
   mv_buf_printf(out, "\n  plan for a batch of %d, context %d, bf16\n", args->batch, args->context);
-  print_plan_row(out, "weights", info->total.n_bytes);
-  print_plan_row(out, row, info->kv_bytes);
-  print_plan_row(out, "together", info->total.n_bytes + info->kv_bytes);
+  print_plan_row(out, "weights", (int64_t)p->weight_bytes);
+  print_plan_row(out, row, (int64_t)p->kv_bytes);
+  snprintf(row, sizeof row, "decoder, steps of %d rows", p->max_rows + p->max_verify);
+  print_plan_row(out, row, (int64_t)p->decoder_bytes);
+  print_plan_row(out, "vision, pictures of 504 x 504", (int64_t)p->vision_bytes);
+  snprintf(row, sizeof row, "features of pictures, %zu tokens", p->image_tokens);
+  print_plan_row(out, row, (int64_t)p->image_bytes);
+  snprintf(row, sizeof row, "logits of %d rows", p->max_verify);
+  print_plan_row(out, row, (int64_t)p->logits_bytes);
+  print_plan_row(out, "tables of pages, on the host", (int64_t)p->host_bytes);
+  print_plan_row(out, "together", (int64_t)p->total_bytes);
 }
 
 static void print_text(mv_buf *out, const checkpoint_info *info, const mv_cli_args *args) {
@@ -275,10 +289,15 @@ static void print_json(mv_buf *out, const checkpoint_info *info, const mv_cli_ar
     mv_json_begin_object(w);
     int_member(w, "batch", args->batch);
     int_member(w, "context", args->context);
-    int_member(w, "weights_bytes", info->total.n_bytes);
+    int_member(w, "weights_bytes", (int64_t)info->plan.weight_bytes);
     int_member(w, "kv_token_bytes", info->kv_token_bytes);
-    int_member(w, "kv_bytes", info->kv_bytes);
-    int_member(w, "total_bytes", info->total.n_bytes + info->kv_bytes);
+    int_member(w, "kv_bytes", (int64_t)info->plan.kv_bytes);
+    int_member(w, "decoder_bytes", (int64_t)info->plan.decoder_bytes);
+    int_member(w, "vision_bytes", (int64_t)info->plan.vision_bytes);
+    int_member(w, "image_bytes", (int64_t)info->plan.image_bytes);
+    int_member(w, "logits_bytes", (int64_t)info->plan.logits_bytes);
+    int_member(w, "host_bytes", (int64_t)info->plan.host_bytes);
+    int_member(w, "total_bytes", (int64_t)info->plan.total_bytes);
     mv_json_end_object(w);
   }
   mv_json_end_object(w);

@@ -388,7 +388,11 @@ class Info(Case):
         self.assertIn("4 heads of 32, 2 key-value heads", text)
         got = json.loads(self.succeeds("info", RANDOM, "--json", "--plan", "--context", "10"))
         self.assertEqual(got["all"]["bytes"], sum(p["bytes"] for p in got["parts"].values()))
-        self.assertEqual(got["plan"]["kv_bytes"], 10 * got["plan"]["kv_token_bytes"])
+        plan = got["plan"]
+        self.assertEqual(plan["kv_bytes"], 64 * plan["kv_token_bytes"])  # whole pages
+        self.assertEqual(plan["total_bytes"],
+                         sum(plan[part + "_bytes"] for part in
+                             ("weights", "kv", "decoder", "vision", "image", "logits", "host")))
         self.assertEqual(got["plan"]["kv_token_bytes"], 2 * 2 * 2 * 32 * 2)
 
     def test_describes_the_checkpoint_of_the_program_by_default(self):
