@@ -76,6 +76,15 @@ START_TEST(attention_of_other_formats_and_heads) {
 }
 END_TEST
 
+START_TEST(attention_of_many_sequences) {
+  kernel_span spans[50];
+  for (int i = 0; i < COUNT(spans); i++)
+    spans[i] = (kernel_span){i * 37 % 321, 1 + (i % 7 == 0) * 5};
+  kernel_case c = case_of("attention", spans, COUNT(spans), 7, 1, 32);
+  cuda_check_case(&c, 3);
+}
+END_TEST
+
 START_TEST(attention_of_drafts_that_branch) {
   kernel_case cases[] = {
       case_of("attention", drafts, 1, 7, 1, 128), case_of("attention", tree64, 1, 6, 2, 32),
@@ -231,6 +240,47 @@ START_TEST(attention_of_a_branch_is_that_of_the_branch_alone) {
 }
 END_TEST
 
+/* One token after another as steps: what was recorded for one length is replayed for the next, also
+ * over the edges of a page and of a run. */
+START_TEST(attention_of_a_growing_sequence_in_steps) {
+  static const kernel_span grown[] = {{240, 40}, {0, 30}};
+  kernel_case c = case_of("attention", grown, 2, 7, 1, 64);
+  rows r = rows_start(&c);
+  int width = c.n_head * c.d_head;
+  mv_attention_dims dims = {2,     c.n_head, c.n_kv, c.d_head, width, c.n_kv * c.d_head,
+                            width, c.x,      c.w,    c.y};
+  char *q = mv_ops_cuda.alloc(&cuda, 2 * r.row_bytes),
+       *out = mv_ops_cuda.alloc(&cuda, 2 * r.row_bytes);
+  char *got = malloc(2 * r.row_bytes);
+  for (int i = 0; i < 30; i++) {
+    mv_seq_rows seqs[2] = {r.run.seqs[0], r.run.seqs[1]};
+    do {
+      mv_ops_cuda.step_begin(&cuda);
+      for (int s = 0; s < 2; s++) {
+        size_t row = (size_t)(r.run.seqs[s].row0 + i);
+        seqs[s].row0 = s;
+        seqs[s].n_row = 1;
+        seqs[s].pos0 = r.run.seqs[s].pos0 + i;
+        mv_ops_cuda.upload(&cuda, q + (size_t)s * r.row_bytes,
+                           (char *)r.run.in[0].host + row * r.row_bytes, r.row_bytes);
+      }
+      mv_ops_cuda.attention(&cuda, &dims, seqs, 2, q, r.run.in[3].dev, out);
+    } while (mv_ops_cuda.step_end(&cuda));
+    mv_ops_cuda.download(&cuda, got, out, 2 * r.row_bytes);
+    ck_assert_msg(cuda.error.code == MV_OK, "%s", cuda.error.msg);
+    for (int s = 0; s < 2; s++)
+      ck_assert_msg(
+          memcmp(got + (size_t)s * r.row_bytes,
+                 r.all + (size_t)(r.run.seqs[s].row0 + i) * r.row_bytes, r.row_bytes) == 0,
+          "token %d of sequence %d has other bits in a step", i, s);
+  }
+  free(got);
+  mv_ops_cuda.free(&cuda, q);
+  mv_ops_cuda.free(&cuda, out);
+  rows_end(&r);
+}
+END_TEST
+
 /* ---- the memory's work ---- */
 
 START_TEST(accesses_are_whole_sectors_without_conflicts) {
@@ -259,6 +309,7 @@ static Suite *suite(void) {
   tcase_add_test(t, attention_at_every_edge_of_pages_and_runs);
   tcase_add_test(t, attention_of_every_group);
   tcase_add_test(t, attention_of_other_formats_and_heads);
+  tcase_add_test(t, attention_of_many_sequences);
   tcase_add_test(t, attention_of_drafts_that_branch);
   tcase_add_test(t, attention_of_nobody);
   tcase_add_test(t, window_attention_of_every_segment_length);
@@ -266,6 +317,7 @@ static Suite *suite(void) {
   tcase_add_test(t, attention_does_not_depend_on_chunking);
   tcase_add_test(t, attention_does_not_depend_on_other_sequences);
   tcase_add_test(t, attention_of_a_branch_is_that_of_the_branch_alone);
+  tcase_add_test(t, attention_of_a_growing_sequence_in_steps);
   tcase_add_test(t, accesses_are_whole_sectors_without_conflicts);
   suite_add_tcase(s, t);
   return s;
