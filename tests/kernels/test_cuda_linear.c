@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/file.h"
+#include "runtime/memory.h"
 #include "tests/kernels/cuda_cases.h"
 
 static const struct {
@@ -383,6 +384,40 @@ START_TEST(every_failure_makes_the_device_sticky) {
 }
 END_TEST
 
+/* Counts down; the allocation at zero fails. */
+static int fails_at_zero(size_t n_bytes, void *left) {
+  (void)n_bytes;
+  return (*(long *)left)-- != 0;
+}
+
+/* Without memory for the table: an error or a product, and the file as it was or whole. */
+START_TEST(memory_may_end_anywhere) {
+  remove(table_path);
+  reopen();
+  use_table();
+  row_set r = rows_new(100, 64, 32, F32, MV_LINEAR_MANY);
+  mv_linear_dims dims = {100, 64, 32, BF16, F32, 0, MV_LINEAR_MANY};
+  for (long k = 0, left = -1; left < 0; k++) {
+    mv_error err;
+    mv_device_close_cuda(&cuda);
+    ck_assert_int_eq(mv_device_open_cuda(&cuda, 0, &err), MV_OK);
+    if (k % 2) remove(table_path);
+    left = k;
+    mv_alloc_set_hook(fails_at_zero, &left);
+    if (mv_linear_cuda_table(&cuda, table_path, &err) == MV_OK)
+      mv_ops_cuda.linear(&cuda, &dims, &r.linear, r.x, r.y);
+    mv_alloc_set_hook(NULL, NULL);
+    if (k % 2 == 0) left = -1; /* the odd ones measure, which takes more */
+    ck_assert_int_lt(k, 1000);
+  }
+  reopen();
+  use_table();
+  multiply_many();
+  rows_free(&r);
+  remove(table_path);
+}
+END_TEST
+
 /* W in whole sectors, each once. */
 START_TEST(accesses_are_whole_sectors) {
   static const int rows[] = {1, 8, 32, 64};
@@ -412,6 +447,7 @@ static Suite *suite(void) {
   tcase_add_test(t, times_are_kept_in_a_file);
   tcase_add_test(t, a_damaged_file_is_replaced);
   tcase_add_test(t, every_failure_makes_the_device_sticky);
+  tcase_add_test(t, memory_may_end_anywhere);
   suite_add_tcase(s, t);
   return s;
 }
