@@ -143,18 +143,21 @@ typedef struct normaliser {
   double max, log_sum;
 } normaliser;
 
-/* Sums of 1024 in f32, those in double. */
+/* Sums of 1024 in f32, those in double. A logit that is NaN makes all log-probabilities NaN:
+ * exp_sum would take it for a number. */
 static normaliser normaliser_of(const mv_cpu_simd *simd, const float *logits, int n) {
   enum { BLOCK = 1024 };
   float max = largest(logits, n), block[BLOCK];
   double sum = 0;
+  int n_nan = 0;
   for (int i = 0; i < n; i += BLOCK) {
     int m = n - i < BLOCK ? n - i : BLOCK, whole = (m + 15) / 16 * 16;
     memcpy(block, logits + i, (size_t)m * sizeof *block);
     for (int k = m; k < whole; k++) block[k] = -INFINITY;
+    for (int k = 0; k < m; k++) n_nan += isnan(block[k]) != 0;
     sum += (double)simd->exp_sum(block, whole, max);
   }
-  return (normaliser){(double)max, log(sum)};
+  return (normaliser){(double)max, n_nan ? (double)NAN : log(sum)};
 }
 
 static float log_probability(float logit, normaliser norm) {
