@@ -34,6 +34,7 @@ endif()
 set(CMAKE_CUDA_STANDARD 17)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+enable_language(CXX) # what links objects of nvcc
 enable_language(CUDA)
 find_package(CUDAToolkit 12.8 REQUIRED)
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/range.h"
 #include "runtime/memory.h"
 
 #define MAX_ROWS 64
@@ -34,14 +35,16 @@ static int row_of(mv_profile *p, const char *op, int n_row) {
   return i;
 }
 
-static mv_profile *begin(mv_device *device) {
+static mv_profile *begin(mv_device *device, const char *op) {
   mv_profile *p = device->profile;
   if (p->n_pending == MAX_PENDING) drain(p);
   p->inner->mark(device, 2 * p->n_pending);
+  mv_range_begin(device, op);
   return p;
 }
 
 static void end(mv_profile *p, const char *op, int n_row, mv_cost cost) {
+  mv_range_end(p->device);
   p->inner->mark(p->device, 2 * p->n_pending + 1);
   int i = row_of(p, op, n_row);
   p->rows[i].n_call++;
@@ -54,14 +57,14 @@ static void end(mv_profile *p, const char *op, int n_row, mv_cost cost) {
 
 static void linear_timed(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
                          const void *x, void *y) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "linear");
   p->inner->linear(device, dims, linear, x, y);
   end(p, "linear", dims->n_row, mv_linear_cost(dims, linear));
 }
 
 static void rmsnorm_timed(mv_device *device, const mv_rmsnorm_dims *dims, const void *x,
                           const float *w, void *y) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "rmsnorm");
   p->inner->rmsnorm(device, dims, x, w, y);
   end(p, "rmsnorm", dims->n_row, mv_rmsnorm_cost(dims));
 }
@@ -69,13 +72,13 @@ static void rmsnorm_timed(mv_device *device, const mv_rmsnorm_dims *dims, const 
 static void rope_table_timed(mv_device *device, const mv_rope_table_dims *dims,
                              const int32_t *position, const float *inv_freq, const uint8_t *axis,
                              float *table) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "rope_table");
   p->inner->rope_table(device, dims, position, inv_freq, axis, table);
   end(p, "rope_table", dims->n_row, mv_rope_table_cost(dims));
 }
 
 static void rope_timed(mv_device *device, const mv_rope_dims *dims, const float *table, void *x) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "rope");
   p->inner->rope(device, dims, table, x);
   end(p, "rope", dims->n_row, mv_rope_cost(dims));
 }
@@ -83,7 +86,7 @@ static void rope_timed(mv_device *device, const mv_rope_dims *dims, const float 
 static void kv_write_timed(mv_device *device, const mv_attention_dims *dims,
                            const mv_seq_rows *seqs, int n_seq, const void *k, const void *v,
                            void *cache) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "kv_write");
   p->inner->kv_write(device, dims, seqs, n_seq, k, v, cache);
   end(p, "kv_write", dims->n_row, mv_kv_write_cost(dims));
 }
@@ -91,14 +94,14 @@ static void kv_write_timed(mv_device *device, const mv_attention_dims *dims,
 static void attention_timed(mv_device *device, const mv_attention_dims *dims,
                             const mv_seq_rows *seqs, int n_seq, const void *q, const void *cache,
                             void *out) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "attention");
   p->inner->attention(device, dims, seqs, n_seq, q, cache, out);
   end(p, "attention", dims->n_row, mv_attention_cost(dims, seqs, n_seq));
 }
 
 static void kv_copy_timed(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv_move *moves,
                           int n_move, void *cache) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "kv_copy");
   p->inner->kv_copy(device, dims, moves, n_move, cache);
   end(p, "kv_copy", n_move, mv_kv_copy_cost(dims, n_move));
 }
@@ -106,59 +109,59 @@ static void kv_copy_timed(mv_device *device, const mv_kv_copy_dims *dims, const 
 static void window_attention_timed(mv_device *device, const mv_attention_dims *dims,
                                    const int32_t *segments, int n_segment, const void *q,
                                    const void *k, const void *v, void *out) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "window_attention");
   p->inner->window_attention(device, dims, segments, n_segment, q, k, v, out);
   end(p, "window_attention", dims->n_row, mv_window_attention_cost(dims, segments, n_segment));
 }
 
 static void swiglu_timed(mv_device *device, const mv_activation_dims *dims, const void *gate_up,
                          void *out) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "swiglu");
   p->inner->swiglu(device, dims, gate_up, out);
   end(p, "swiglu", dims->n_row, mv_swiglu_cost(dims));
 }
 
 static void gelu_timed(mv_device *device, const mv_activation_dims *dims, void *x) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "gelu");
   p->inner->gelu(device, dims, x);
   end(p, "gelu", dims->n_row, mv_gelu_cost(dims));
 }
 
 static void embed_timed(mv_device *device, const mv_gather_dims *dims, const int32_t *ids,
                         const void *table, const void *image, void *out) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "embed");
   p->inner->embed(device, dims, ids, table, image, out);
   end(p, "embed", dims->n_row, mv_embed_cost(dims));
 }
 
 static void gather_rows_timed(mv_device *device, const mv_gather_dims *dims, const int32_t *index,
                               const void *x, void *out) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "gather_rows");
   p->inner->gather_rows(device, dims, index, x, out);
   end(p, "gather_rows", dims->n_row, mv_gather_rows_cost(dims));
 }
 
 static void sample_timed(mv_device *device, const mv_sample_dims *dims, const mv_sample_row *rows,
                          const float *logits, mv_pick *picks, mv_pick *best) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "sample");
   p->inner->sample(device, dims, rows, logits, picks, best);
   end(p, "sample", dims->n_row, mv_sample_cost(dims));
 }
 
 static void fill_timed(mv_device *device, const mv_fill_dims *dims, void *x) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "fill");
   p->inner->fill(device, dims, x);
   end(p, "fill", 0, mv_fill_cost(dims));
 }
 
 static void upload_timed(mv_device *device, void *dst, const void *src, size_t n_bytes) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "upload");
   p->inner->upload(device, dst, src, n_bytes);
   end(p, "upload", 0, (mv_cost){(double)n_bytes, 0});
 }
 
 static void download_timed(mv_device *device, void *dst, const void *src, size_t n_bytes) {
-  mv_profile *p = begin(device);
+  mv_profile *p = begin(device, "download");
   p->inner->download(device, dst, src, n_bytes);
   end(p, "download", 0, (mv_cost){(double)n_bytes, 0});
 }

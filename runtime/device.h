@@ -25,6 +25,7 @@ typedef struct mv_device {
   void *scratch;      /* owns: temporary memory of one operation at a time */
   size_t scratch_bytes;
   double *marks;              /* owns: a CPU's clock at ops->mark, once asked for */
+  int ranges;                 /* whether kernels/range.h tells a profiler what runs */
   struct mv_profile *profile; /* borrowed: kernels/ops_profile.h; NULL but for --profile */
   void *impl;                 /* the backend's own: vector variant of the CPU, mv_cuda of a GPU */
 } mv_device;

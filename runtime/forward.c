@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "kernels/range.h"
+
 static size_t at_least_one(int n) { return n > 0 ? (size_t)n : 1; }
 
 static int qkv_width(const mv_stack *s) { return (s->n_head + 2 * s->n_kv) * s->d_head; }
@@ -268,19 +270,23 @@ void mv_vision_forward(mv_model *model, mv_activations *act, const mv_window_pla
                        const float *patches, float *out, const mv_tap *tap) {
   assert(plan->n_patch <= act->max_rows);
   pass p = {model, &model->vision, act, plan->n_patch, -1, tap};
+  mv_range_begin(&model->device, "vision");
   embed_patches(&p, plan, patches);
   tap_stage(&p, "vision.patch_embed", -1, act->x, MV_DTYPE_F32, p.n_row, model->vision.d_model);
   mv_attention_dims dims = attention_dims(&p);
   for (int i = 0; i < model->vision.n_layer; i++) {
     int full = model->full_attention[i];
+    mv_range_begin(&model->device, "layer");
     project_qkv(&p, &model->vision.layers[i]);
     model->ops->window_attention(&model->device, &dims, full ? plan->cu_full : plan->cu_window,
                                  full ? plan->n_full : plan->n_window, act->qkv, keys(&p),
                                  values(&p), act->att);
     finish_layer(&p, i, "vision.block");
+    mv_range_end(&model->device);
   }
   merge(&p, plan, out);
   tap_stage(&p, "vision.merged", -1, out, MV_DTYPE_F32, plan->n_group, model->decoder.d_model);
+  mv_range_end(&model->device);
 }
 
 /* ---- decoder ---- */
@@ -302,6 +308,7 @@ void mv_decoder_forward(mv_model *model, mv_activations *act, const mv_batch *ba
                         size_t cache_stride, float *logits, const mv_tap *tap) {
   assert(batch->n_row <= act->max_rows && batch->n_want <= batch->n_row);
   pass p = {model, &model->decoder, act, batch->n_row, batch->n_new, tap};
+  mv_range_begin(&model->device, batch->n_new < batch->n_row ? "prefill" : "step");
   mv_gather_dims embed = {batch->n_row, model->decoder.d_model, model->embed_dtype, MV_DTYPE_F32};
   model->ops->upload(&model->device, act->index, batch->ids,
                      (size_t)batch->n_row * sizeof *batch->ids);
@@ -311,12 +318,15 @@ void mv_decoder_forward(mv_model *model, mv_activations *act, const mv_batch *ba
   mv_attention_dims dims = attention_dims(&p);
   for (int i = 0; i < model->decoder.n_layer; i++) {
     void *layer_cache = (char *)cache + (size_t)i * cache_stride;
+    mv_range_begin(&model->device, "layer");
     project_qkv(&p, &model->decoder.layers[i]);
     model->ops->kv_write(&model->device, &dims, batch->seqs, batch->n_seq, keys(&p), values(&p),
                          layer_cache);
     model->ops->attention(&model->device, &dims, batch->seqs, batch->n_seq, act->qkv, layer_cache,
                           act->att);
     finish_layer(&p, i, "decoder.layer");
+    mv_range_end(&model->device);
   }
   if (batch->n_want) head(&p, batch, logits);
+  mv_range_end(&model->device);
 }

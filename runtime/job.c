@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "kernels/range.h"
 #include "runtime/clock.h"
 #include "runtime/mrope.h"
 #include "tokenizer/chat.h"
@@ -266,6 +267,7 @@ mv_status mv_job_new(mv_job **out, mv_model *model, const mv_job_limits *limits,
   mv_job *job = mv_calloc(1, sizeof *job);
   if (!job) return mv_fail(err, MV_ERR_MEMORY, "no memory for a request");
   job->model = model;
+  job->range = mv_range_open(&model->device, "request");
   job->submit_ms = mv_now_ms();
   job->drafts = -1;
   atomic_init(&job->cancelled, 0);
@@ -281,6 +283,7 @@ mv_status mv_job_new(mv_job **out, mv_model *model, const mv_job_limits *limits,
 
 void mv_job_free(mv_job *job) {
   if (!job) return;
+  mv_range_close(&job->model->device, job->range);
   for (int i = 0; i < MV_MAX_IMAGES; i++) mv_free_aligned(job->images[i].patches);
   mv_sampler_free(&job->sampler);
   mv_stopper_free(&job->stopper);

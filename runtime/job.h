@@ -66,6 +66,7 @@ typedef struct mv_job {
   mv_error err; /* why it failed */
   mv_dump *dump;
   double submit_ms, start_ms, first_token_ms; /* start: the engine took it up */
+  uint64_t range;                             /* of kernels/range.h */
   int is_done;
 
   /* this step's rows */

@@ -68,6 +68,7 @@ typedef struct mv_model_options {
   const char *device;     /* "auto", "cpu", "cuda", "cuda:N"; NULL is "auto" */
   mv_precision precision; /* */
   int n_thread;           /* CPU threads; 0 = all of them */
+  int ranges;             /* name what runs for Nsight Systems: kernels/range.h */
   int profile;            /* time every operation: mv_model_profile */
   /* Called while loading with bytes done and in all; may be NULL. */
   void (*on_progress)(void *user, const char *stage, size_t done, size_t total);

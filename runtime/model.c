@@ -355,6 +355,7 @@ static void choose_precision(mv_model *model, mv_precision wanted) {
 
 static mv_status open_parts(mv_model *model, const mv_model_options *options, mv_error *err) {
   MV_TRY(mv_device_open(&model->device, &model->ops, options->device, options->n_thread, err));
+  model->device.ranges = options->ranges;
   if (options->profile) MV_TRY(mv_profile_open(&model->profile, &model->device, &model->ops, err));
   choose_precision(model, options->precision);
   if (options->random)

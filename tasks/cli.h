@@ -121,7 +121,7 @@ typedef struct mv_cli_args {
 
   /* what a command prints or writes */
   const char *overlay, *out, *dump;
-  int json, jsonl, quiet, verbose, profile, help, version, man;
+  int json, jsonl, quiet, verbose, profile, nvtx, help, version, man;
   int numbers, decode;
   int plan, batch, context;
 

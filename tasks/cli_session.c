@@ -21,6 +21,7 @@ static mv_status open_model(mv_session *session, mv_error *err) {
                               .precision = (mv_precision)args->dtype,
                               .n_thread = args->threads,
                               .profile = args->profile,
+                              .ranges = args->nvtx,
                               .on_progress = show_loading,
                               .user = &session->progress};
   double start = mv_now_ms();

@@ -468,6 +468,8 @@ const mv_cli_option mv_cli_options[] = {
     {"profile", NULL, MV_CLI_SWITCH, AT(profile), RUN | E_ASK, 0, GENERAL, NULL, 0, 0, NULL,
      "When all is done, print on standard error what each operation took, beside what this "
      "machine could do"},
+    {"nvtx", NULL, MV_CLI_SWITCH, AT(nvtx), RUN | E_ASK, 0, GENERAL, NULL, 0, 0, NULL,
+     "Name requests, steps and layers on the timeline of Nsight Systems"},
     {"help", NULL, MV_CLI_SWITCH, AT(help), ALL, 0, GENERAL, NULL, 0, 0, NULL,
      "Print this help (also -h)"},
     {"version", NULL, MV_CLI_SWITCH, AT(version), ALL, 0, GENERAL, NULL, 0, 0, NULL,
