@@ -137,13 +137,14 @@ static const mv_script *longest_followed(const mv_draft_state *state) {
   return best;
 }
 
-/* Drafts of a source that is mostly wrong become short, then rare: a row costs as much as a token
- * where the step is not bound by reading weights. */
+/* Draft k is right with a chance of about rate^k: as many are made as have one worth a row. Of a
+ * source that never has, a single one now and then, to see whether that is still so. */
 static int worthwhile(mv_drafter *d, int source, int max) {
-  double rate = d->rate[source];
-  if (rate >= 0.5) return max;
-  int n = rate >= 0.1 ? 1 + (int)(16 * rate) : d->n_probe++ % PROBE == 0;
-  return n < max ? n : max;
+  double chance = d->rate[source];
+  int n = 0;
+  while (n < max && chance >= d->floor) n++, chance *= d->rate[source];
+  if (n == 0 && max > 0) n = d->n_probe++ % PROBE == 0;
+  return n;
 }
 
 static int drop_images(const mv_drafter *d, const int32_t *ids, size_t n, int32_t *out) {

@@ -92,6 +92,8 @@ typedef struct mv_drafter {
   int n_state, max_draft;
   double rate[2]; /* share of drafts that were right lately, by source */
   unsigned n_probe;
+  double
+      floor; /* chance of being right that a draft must have; the caller's, by how full steps are */
   uint16_t *table; /* alignment scratch */
   int32_t *words;  /* the prompt at hand without its image, scratch */
 } mv_drafter;

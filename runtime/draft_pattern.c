@@ -12,8 +12,9 @@ mv_status mv_drafter_init(mv_drafter *d, const mv_tokenizer *tok, int32_t image_
   d->image_token_id = image_token_id;
   d->n_state = n_state;
   d->max_draft = max_draft;
-  d->rate[0] = 0.5;
-  d->rate[1] = 0.3;
+  d->rate[0] = 0.95;
+  d->rate[1] = 0.4;
+  d->floor = 0.15;
   for (int i = 0; i < 10; i++) {
     mv_ids ids = {0};
     char digit = (char)('0' + i);

@@ -12,6 +12,7 @@
 #define LOOK_AHEAD 64  /* waiting requests that are looked at for one that fits */
 #define MAX_PASSED 64  /* steps that later requests may pass one that finds no room */
 #define MIN_PATTERN 12 /* tokens of an answer that is worth keeping for drafts */
+#define FEW_ANSWERS 4  /* so many at once leave rows idle, which drafts may waste */
 #define MAX_UNSERVED 8 /* steps that a started prompt may go without rows */
 
 /* ---- lists ---- */
@@ -232,6 +233,7 @@ static int answers_next(const mv_job *job) {
 static void draft_ahead(mv_engine *e) {
   int left = e->max_verify - e->n_running, n_answering = 0;
   for (int i = 0; i < e->n_running; i++) n_answering += answers_next(e->running[i]);
+  e->drafter.floor = n_answering <= FEW_ANSWERS ? 0.15 : 0.5;
   for (int i = 0; i < e->n_running; i++) {
     mv_job *job = e->running[i];
     const mv_result *r = &job->result;
