@@ -8,7 +8,7 @@
 #                           neither compiler nor packages
 #
 #   BUILD=build-gpu         the build folder          ARCH="80-real;90a-real;100"   or `card`
-#   MODEL=DIR               a 7B checkpoint for the latency, beside the embedded one
+#   MODEL=DIR               a 7B checkpoint for the latency; else its weights are made up
 #   RESULTS=bench/results   where the JSON goes       SECONDS_LEFT=520   when to begin nothing more
 #   DEVICE=cuda             cpu: a rehearsal of the script itself, without a card
 #
@@ -129,8 +129,11 @@ for dtype in bf16 fp32; do
   part "latency-tiny-$dtype" 60 sh -c "'$BUILD/medvision' bench latency --device $DEVICE --dtype $dtype --json >'$RUN/latency-tiny-$dtype.json'"
 done
 part throughput-tiny 60 sh -c "'$BUILD/medvision' bench throughput --num-prompts $([ -n "${QUICK:-}" ] && echo 2 || echo 64) --device $DEVICE --json >'$RUN/throughput-tiny.json'"
-[ -z "${MODEL:-}" ] ||
-  part latency-7b 150 sh -c "'$BUILD/medvision' bench latency --model '$MODEL' --device $DEVICE --dtype bf16 --json >'$RUN/latency-7b-bf16.json'"
+if [ "$DEVICE" = cuda ]; then
+  weights="--random-weights 7b" && [ -z "${MODEL:-}" ] || weights="--model '$MODEL'"
+  part latency-7b 120 sh -c "'$BUILD/medvision' bench latency $weights --device cuda --dtype bf16 --json >'$RUN/latency-7b.json'"
+  part throughput-7b 120 sh -c "'$BUILD/medvision' bench throughput $weights --num-prompts 64 --device cuda --dtype bf16 --json >'$RUN/throughput-7b.json'"
+fi
 
 if [ "$DEVICE" = cuda ]; then
   say "compute-sanitizer"

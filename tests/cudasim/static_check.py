@@ -3,7 +3,7 @@
     static_check.py [--update] [--arch 80,89,90a,100] [kernels/*.cu ...]
 
 Compiles every .cu for every architecture. A kernel with a stack frame or a spill fails, unless the
-.cu says why in a comment: "may spill: NAME (reason)". Registers and shared memory are compared with
+.cu says why in a comment: "may spill: NAME (reason)", or for one architecture "may spill@100: ...". Registers and shared memory are compared with
 the committed table, tests/data/cudasim/resources.txt: more of either than the same nvcc gave then
 fails; a kernel or a file not yet in the table is named. --update writes the table anew.
 
@@ -115,7 +115,8 @@ def compile_for(nvcc, source, arch, cubin):
 
 def sass_rules(text, arch):
     """[(kernel name, wanted, unwanted)] from the comments of a .cu."""
-    spilling = set(re.findall(r"may spill: (\w+) \(", text))
+    spilling = {kernel for at, kernel in re.findall(r"may spill(?:@(\w+))?: (\w+) \(", text)
+                if not at or at == arch}
     rules = []
     for at, name, want, _, unwanted in re.findall(
             r"^[ */]*sass(?:@(\w+))? (\w+):([ \w.]*?)( not ([ \w.]*))?(?: \*/)?$", text, re.M):
@@ -217,7 +218,7 @@ def compare(rows, table):
             print("note: %s, sm_%s, %s is not in the table (--update)" % key)
             continue
         problems += ["%s, sm_%s, %s" % key + ": %s %d, the table says %d" % (f, now[f], before[f])
-                     for f in ("registers", "shared") if now[f] > before[f]]
+                     for f in FIELDS if now[f] > before[f]]
     return problems
 
 
