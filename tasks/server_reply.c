@@ -179,7 +179,7 @@ void mv_access_log(mv_call *call, int completed) {
     const char *key, *text;
   } texts[] = {{"time", when},
                {"id", call->id},
-               {"method", call->route ? call->route->method : "?"},
+               {"method", call->route && call->early != 405 ? call->route->method : "?"},
                {"path", call->route ? call->route->path : "?"}};
   for (size_t i = 0; i < 4; i++) mv_json_key(&w, texts[i].key), mv_json_text(&w, texts[i].text);
   const struct {

@@ -289,6 +289,20 @@ class ServerTest(unittest.TestCase):
         self.assertEqual(status, 200, got)
         self.assertEqual(len(got["pixel_size"]), 2)
 
+    def test_readme_s_commands_work(self):
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+            lines = f.read().replace("\\\n", "").splitlines()
+        lines = [x for x in lines if "curl http" in x]
+        self.assertEqual(len(lines), 2)
+        if subprocess.run(["sh", "-c", "command -v curl"], capture_output=True).returncode:
+            self.skipTest("no curl")
+        for line in lines:
+            line = line.replace(":8000", ":%d" % self.server.port).replace("ct.png", PICTURE)
+            done = subprocess.run(["sh", "-c", line.replace("curl ", "curl -sS ")],
+                                  capture_output=True, text=True)
+            got = json.loads(done.stdout)
+            self.assertTrue(got.get("choices") or got.get("values"), (line, got))
+
     # ---- errors and limits ----
 
     def test_errors_have_openai_s_form(self):
