@@ -30,7 +30,7 @@ constexpr int N_WARP = 8, BLOCK = 32 * N_WARP;
 constexpr int TILE = 16;   /* weight rows of one mma */
 constexpr int K_STEP = 32; /* columns a lane group of four covers with 16 bytes each */
 constexpr int STEP_BYTES = 2 * K_STEP;
-constexpr int MANY = 1024; /* tiles from which a warp takes two (four) of them: fewer reads of x */
+constexpr int MANY = 1024; /* tiles from which a warp takes two (three) of them: fewer reads of x */
 constexpr int FEW = 128;   /* blocks below which the sum is cut: about one a multiprocessor */
 constexpr int MIN_STEPS = 4; /* a warp's share of a cut sum, in steps of K_STEP */
 
@@ -300,5 +300,5 @@ void mv_linear_skinny(mv_device *device, const mv_linear_dims *dims, const mv_li
   else if (dims->n_row <= 32)
     many ? launch<2, 4, 2>(device, a, linear) : launch<1, 4, 4>(device, a, linear);
   else
-    many ? launch<4, 8, 2>(device, a, linear) : launch<2, 8, 4>(device, a, linear);
+    many ? launch<3, 8, 2>(device, a, linear) : launch<2, 8, 4>(device, a, linear);
 }
