@@ -15,7 +15,6 @@
  * sass skinny_kernel: LDG.E.128
  * sass skinny_kernel: HMMA.16816.F32.BF16
  *
- * may spill@100: skinny_kernel (8 bytes in one of its shapes; to be judged on such a card)
  */
 #include <assert.h>
 
