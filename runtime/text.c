@@ -61,6 +61,16 @@ void mv_buf_str(mv_buf *buf, mv_str text) { mv_buf_add(buf, text.ptr, text.len);
 void mv_buf_text(mv_buf *buf, const char *text) { mv_buf_add(buf, text, strlen(text)); }
 void mv_buf_char(mv_buf *buf, char c) { mv_buf_add(buf, &c, 1); }
 
+void mv_buf_csv(mv_buf *buf, const char *text) {
+  int quoted = strpbrk(text, ",\"\r\n") != NULL;
+  if (quoted) mv_buf_char(buf, '"');
+  for (; *text; text++) {
+    if (*text == '"') mv_buf_char(buf, '"');
+    mv_buf_char(buf, *text);
+  }
+  if (quoted) mv_buf_char(buf, '"');
+}
+
 void mv_buf_printf(mv_buf *buf, const char *fmt, ...) {
   va_list args, again;
   va_start(args, fmt);

@@ -36,6 +36,8 @@ void mv_buf_add(mv_buf *buf, const void *bytes, size_t n);
 void mv_buf_str(mv_buf *buf, mv_str text);
 void mv_buf_text(mv_buf *buf, const char *text);
 void mv_buf_char(mv_buf *buf, char c);
+/* A field of a CSV line: in quotes, its own doubled, where it holds a comma, quote or line end. */
+void mv_buf_csv(mv_buf *buf, const char *text);
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif

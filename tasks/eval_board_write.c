@@ -135,19 +135,6 @@ static void write_md(const mv_rows_list *models, const mv_board_row *rows, mv_bu
 
 /* ---- CSV ---- */
 
-static void csv_text(mv_buf *out, const char *text) {
-  if (!strpbrk(text, ",\"\r\n")) {
-    mv_buf_text(out, text);
-    return;
-  }
-  mv_buf_char(out, '"');
-  for (; *text; text++) {
-    if (*text == '"') mv_buf_char(out, '"');
-    mv_buf_char(out, *text);
-  }
-  mv_buf_char(out, '"');
-}
-
 static void csv_number(mv_buf *out, double v) {
   mv_buf_char(out, ',');
   if (!isnan(v)) mv_buf_printf(out, "%.6g", v);
@@ -156,7 +143,7 @@ static void csv_number(mv_buf *out, double v) {
 static void csv_cell(mv_buf *out, const char *model, const char *source, int c, size_t n,
                      const mv_estimate *e) {
   if (isnan(e->value)) return;
-  csv_text(out, model);
+  mv_buf_csv(out, model);
   mv_buf_printf(out, ",%s,%s,%s,%s,", source, mv_board_tables[mv_board_columns[c].table],
                 mv_board_columns[c].part, mv_board_columns[c].name);
   if (n) mv_buf_printf(out, "%zu", n);
@@ -184,9 +171,9 @@ static void csv_breakdown(void *user, const mv_rows *rows, mv_family f, const ch
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
     int of_box = i >= 3 && i <= 7, of_value = i == 1 || i == 8;
     if ((f == MV_FAMILY_DETECT ? of_value : of_box) || isnan(values[i].v)) continue;
-    csv_text(out, rows->name);
+    mv_buf_csv(out, rows->name);
     mv_buf_printf(out, ",%s,%s,", families[f], by);
-    csv_text(out, name);
+    mv_buf_csv(out, name);
     mv_buf_printf(out, ",%s,%zu,%.6g,,\n", values[i].name, b->n, values[i].v);
   }
 }

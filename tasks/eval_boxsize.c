@@ -141,26 +141,13 @@ static void put_rounded(mv_buf *out, const cell *c, int i) {
   mv_json_double(&w, rint(c->sum[i] / (double)c->n_value[i] * 1e6) / 1e6);
 }
 
-static void put_field(mv_buf *out, const char *text) {
-  if (!strpbrk(text, ",\"\r\n")) {
-    mv_buf_text(out, text);
-    return;
-  }
-  mv_buf_char(out, '"');
-  for (; *text; text++) {
-    if (*text == '"') mv_buf_char(out, '"');
-    mv_buf_char(out, *text);
-  }
-  mv_buf_char(out, '"');
-}
-
 static void write_csv(cell *cells, size_t n, mv_buf *out) {
   if (n) qsort(cells, n, sizeof *cells, by_bin_and_label);
   mv_buf_text(out, "box_img_group,label,IoU,sample_size,F1,Precision,Recall\n");
   for (size_t i = 0; i < n; i++) {
     const cell *c = &cells[i];
     mv_buf_printf(out, "%s,", c->bin);
-    put_field(out, c->label);
+    mv_buf_csv(out, c->label);
     mv_buf_char(out, ',');
     put_rounded(out, c, 1);
     mv_buf_printf(out, ",%zu,", c->n);
