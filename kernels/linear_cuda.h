@@ -27,5 +27,22 @@ void mv_linear_round(mv_device *device, int n_row, int n_col, const float *x, vo
 
 #ifdef __cplusplus
 }
+
+/* Where every product of ours ends: bias, residual, one rounding. `a` has y, ldy, bias, y_is_bf16
+ * and accumulate. (For .cu files, after kernels/cuda_port.h.) */
+#ifdef MV_KERNELS_CUDA_PORT_H
+template <class Args>
+static __device__ __forceinline__ void mv_linear_store(const Args &a, int row, int col, float sum) {
+  if (a.bias) sum += a.bias[col];
+  const size_t at = (size_t)row * a.ldy + col;
+  if (!a.y_is_bf16) {
+    float *y = (float *)a.y;
+    y[at] = a.accumulate ? y[at] + sum : sum;
+  } else {
+    mv_bf16 *y = (mv_bf16 *)a.y;
+    y[at] = mv_bf16_round(a.accumulate ? mv_bf16_widen(y[at]) + sum : sum);
+  }
+}
+#endif
 #endif
 #endif

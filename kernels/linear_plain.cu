@@ -36,18 +36,6 @@ static __device__ __forceinline__ void fetch(const T *p, int row0, int n_row, si
   }
 }
 
-static __device__ __forceinline__ void store(const plain_args &a, int row, int col, float sum) {
-  if (a.bias) sum += a.bias[col];
-  const size_t at = (size_t)row * a.ldy + col;
-  if (!a.y_is_bf16) {
-    float *y = (float *)a.y;
-    y[at] = a.accumulate ? y[at] + sum : sum;
-  } else {
-    mv_bf16 *y = (mv_bf16 *)a.y;
-    y[at] = mv_bf16_round(a.accumulate ? mv_bf16_widen(y[at]) + sum : sum);
-  }
-}
-
 /* Thread (i, j) = (tid / 16, tid % 16): rows i + 16 p, columns j + 16 q. */
 template <class X, class W, int RT>
 __global__ void __launch_bounds__(BLOCK) plain_kernel(plain_args a) {
@@ -74,7 +62,7 @@ __global__ void __launch_bounds__(BLOCK) plain_kernel(plain_args a) {
 #pragma unroll
     for (int q = 0; q < 4; q++)
       if (row0 + i + 16 * p < a.n_row && col0 + j + 16 * q < a.n_out)
-        store(a, row0 + i + 16 * p, col0 + j + 16 * q, acc[p][q]);
+        mv_linear_store(a, row0 + i + 16 * p, col0 + j + 16 * q, acc[p][q]);
 }
 
 template <class X, class W>

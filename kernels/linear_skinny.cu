@@ -134,18 +134,6 @@ MV_DEV void multiply_steps(tile<R, NT> &m, int n) {
   if (n > 0) advance(m, n);
 }
 
-MV_DEV void store(const skinny_args &a, int row, int col, float sum) {
-  if (a.bias) sum += a.bias[col];
-  const size_t at = (size_t)row * a.ldy + col;
-  if (!a.y_is_bf16) {
-    float *y = (float *)a.y;
-    y[at] = a.accumulate ? y[at] + sum : sum;
-  } else {
-    mv_bf16 *y = (mv_bf16 *)a.y;
-    y[at] = mv_bf16_round(a.accumulate ? mv_bf16_widen(y[at]) + sum : sum);
-  }
-}
-
 /* The warps' sums of one row of tiles, added in order; `limit`: weight rows from `row0` on. */
 template <int NT>
 MV_DEV void add_warps(const skinny_args &a, const float (&acc)[NT][4], float (*sums)[NT * 4][33],
@@ -165,7 +153,7 @@ MV_DEV void add_warps(const skinny_args &a, const float (&acc)[NT][4], float (*s
     for (int v = 0; v < N_WARP; v++) sum += sums[v][place][from];
     if (w_row >= limit) continue;
     if (a.n_split == 1)
-      store(a, row, col0 + w_row, sum);
+      mv_linear_store(a, row, col0 + w_row, sum);
     else
       a.partial[((size_t)blockIdx.y * a.n_row + row) * a.n_out + col0 + w_row] = sum;
   }
@@ -186,7 +174,7 @@ MV_DEV void add_blocks(const skinny_args &a, int col0, int n_col) {
     float sum = 0;
     for (int s = 0; s < a.n_split; s++)
       sum += a.partial[((size_t)s * a.n_row + row) * a.n_out + col];
-    store(a, row, col, sum);
+    mv_linear_store(a, row, col, sum);
   }
   if (threadIdx.x == 0) a.arrived[blockIdx.x] = 0;
 }
