@@ -74,11 +74,11 @@ static int parse(int argc, char **argv, latency_options *o) {
 
 /* ---- one request ---- */
 
-static int on_text(void *user, mv_str text) {
+static int on_text(void *user, const mv_piece *piece) {
   latency *l = user;
-  double now = mv_now_ms();
-  (void)text;
-  if (l->last_text_ms > 0) bench_sample_add(&l->samples[ITL], now - l->last_text_ms);
+  double now = mv_now_ms(), n = (double)piece->n_token;
+  for (size_t i = 0; l->last_text_ms > 0 && i < piece->n_token; i++)
+    bench_sample_add(&l->samples[ITL], (now - l->last_text_ms) / n);
   l->last_text_ms = now;
   return 0;
 }

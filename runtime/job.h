@@ -62,6 +62,7 @@ typedef struct mv_job {
   /* the answer */
   mv_stopper stopper;
   size_t top_cap; /* tokens that result.top has room for */
+  size_t n_shown; /* tokens that on_text has had         */
   mv_result result;
   mv_error err; /* why it failed */
   mv_dump *dump;

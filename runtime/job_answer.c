@@ -12,7 +12,14 @@ static int is_end(const mv_job *job, int32_t id) {
 
 static void show(mv_job *job, mv_str fresh) {
   const mv_request *q = &job->request;
-  if (fresh.len && q->on_text && q->on_text(q->user, fresh)) atomic_store(&job->cancelled, 1);
+  const mv_result *r = &job->result;
+  size_t i = job->n_shown, end = r->n_token, k = r->n_logprob > 0 ? (size_t)r->n_logprob : 0;
+  if (!fresh.len || !q->on_text) return;
+  if (end > i && is_end(job, r->token_ids[end - 1])) end--;
+  mv_piece piece = {fresh, r->token_ids + i, end - i, r->logprobs ? r->logprobs + i : NULL,
+                    k && r->top ? r->top + i * k : NULL};
+  job->n_shown = end;
+  if (q->on_text(q->user, &piece)) atomic_store(&job->cancelled, 1);
 }
 
 /* Room for the K best of one more token. K may be the whole vocabulary, so it grows as needed. */

@@ -91,6 +91,24 @@ mv_precision mv_model_precision(const mv_model *model);                     /* n
  * thread. Adds nothing for other models. */
 mv_status mv_model_profile(mv_model *model, mv_buf *out, mv_error *err);
 
+/* ---- an answer as it grows ---- */
+
+typedef struct mv_logprob {
+  int32_t token_id;
+  float logprob;
+} mv_logprob;
+
+/* Text that became complete (never half a character, never empty), and the tokens that came since
+ * the piece before: those the text was decoded from, special ones among them, but never the end
+ * token. Tokens after the last text are in the result alone. Borrowed during the call. */
+typedef struct mv_piece {
+  mv_str text;
+  const int32_t *token_ids; /* [n_token] */
+  size_t n_token;
+  const mv_logprob *logprobs; /* [n_token], NULL unless asked for */
+  const mv_logprob *top;      /* [n_token, K], NULL where K is 0 */
+} mv_piece;
+
 /* ---- request ---- */
 
 typedef enum mv_image_order { MV_IMAGE_FIRST = 0, MV_IMAGE_LAST } mv_image_order;
@@ -128,8 +146,8 @@ typedef struct mv_request {
   int n_stop;
   int n_logprob; /* -1 none; K >= 0: the token's own and the K best, natural log, unpenalised */
 
-  /* Text as it becomes complete (never half a character); return non-zero to cancel. */
-  int (*on_text)(void *user, mv_str text);
+  /* The answer piece by piece; return non-zero to cancel. */
+  int (*on_text)(void *user, const mv_piece *piece);
   /* "image", "vision", "prefill": done of total; may be NULL. */
   void (*on_progress)(void *user, const char *stage, size_t done, size_t total);
   void *user;
@@ -148,11 +166,6 @@ typedef enum mv_finish {
 } mv_finish;
 
 const char *mv_finish_name(mv_finish finish); /* "stop", "length", "cancelled" */
-
-typedef struct mv_logprob {
-  int32_t token_id;
-  float logprob;
-} mv_logprob;
 
 typedef struct mv_timings {
   double queue_ms;   /* from submit until the engine took it up */

@@ -79,8 +79,9 @@ mv_preprocessor mv_session_preprocessor(const mv_session *session) {
 
 /* ---- one request ---- */
 
-static int show_text(void *user, mv_str text) {
+static int show_text(void *user, const mv_piece *piece) {
   mv_session *session = user;
+  mv_str text = piece->text;
   mv_cli_progress_clear(&session->progress);
   session->streamed = text.ptr[text.len - 1];
   return !mv_cli_put_visible(text) || !mv_cli_flush();

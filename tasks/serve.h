@@ -4,7 +4,8 @@
  *   mv_serve_options_init(&options);
  *   MV_TRY(mv_server_new(&server, model, &options, err));
  *   mv_server_port(server) ...
- *   mv_server_stop(server, grace_ms);   // from the thread that waits for signals
+ *   mv_server_quiesce(server);           // from the thread that waits for signals
+ *   mv_server_drain(server, grace_ms);
  *   mv_server_free(server);
  */
 #ifndef MV_TASKS_SERVE_H

@@ -293,10 +293,7 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
 static void watch_link(mv_link *link, double now) {
   mv_call *call = link->call;
   if (link->phase == MV_PHASE_WORK && call) {
-    char byte;
-    ssize_t n = recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    int gone = n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
-    if (gone || now > link->deadline_ms) mv_call_cancel(call);
+    if (mv_client_is_gone(link) || now > link->deadline_ms) mv_call_cancel(call);
   } else if (now > link->deadline_ms) {
     shutdown(link->fd, SHUT_RDWR);
   }

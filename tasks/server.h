@@ -39,6 +39,12 @@ struct MHD_Daemon;
 typedef struct mv_server mv_server;
 typedef struct mv_call mv_call;
 
+/* Text of an answer, and the log-probabilities of the tokens it came from where they are asked for:
+ * arrays of mv_logprob, one and K a token. */
+typedef struct mv_fresh {
+  mv_buf text, logprobs, top;
+} mv_fresh;
+
 /* One answer that a call waits for. */
 typedef struct mv_choice {
   mv_call *call;
@@ -46,7 +52,9 @@ typedef struct mv_choice {
   mv_ticket ticket; /* 0: not submitted */
   int is_done;      /* `result` is there           */
   int is_told;      /* a stream has sent its end   */
-  mv_buf fresh;     /* text that a stream has not sent yet */
+  mv_fresh fresh;   /* what a stream has not sent yet */
+  size_t n_logged;  /* tokens whose log-probabilities it has sent, */
+  size_t offset;    /* and the characters of those                 */
   double last_ms;   /* when the last text came, 0 none */
   mv_result result;
   mv_error err;
@@ -131,6 +139,10 @@ struct mv_server {
 };
 
 /* ---- server_engine.c ---- */
+
+void mv_fresh_free(mv_fresh *fresh);
+int mv_fresh_failed(const mv_fresh *fresh); /* something of it found no memory */
+int mv_client_is_gone(const mv_link *link);
 
 /* Takes n places of the queue; 0 when it is full. mv_call_free gives them back. */
 int mv_call_reserve(mv_call *call, int n);

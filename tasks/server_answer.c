@@ -83,12 +83,24 @@ static void put_logprob(mv_json_writer *w, float logprob) {
   mv_json_float(w, logprob > -9999.0f ? logprob : -9999.0f);
 }
 
-/* Of the tokens that are text: without the end token. */
-static size_t count_text_tokens(const mv_call *call, const mv_result *r) {
+typedef struct logs {
+  const mv_logprob *chosen, *top; /* [n], [n, k] */
+  size_t n, k;
+} logs;
+
+/* Of the answer's tokens from the given one on, without the end token. */
+static logs logs_of(const mv_call *call, const mv_result *r, size_t from) {
   const mv_tokenizer *tok = mv_model_tokenizer(call->server->model);
-  size_t n = r->n_token;
+  size_t n = r->n_token, k = r->n_logprob > 0 ? (size_t)r->n_logprob : 0;
   if (n && r->finish == MV_FINISH_STOP && mv_tokenizer_is_special(tok, r->token_ids[n - 1])) n--;
-  return n;
+  if (!r->logprobs || n <= from) return (logs){0};
+  return (logs){r->logprobs + from, k ? r->top + from * k : NULL, n - from, k};
+}
+
+static logs fresh_logs(const mv_call *call, const mv_fresh *fresh) {
+  const void *chosen = fresh->logprobs.ptr, *top = fresh->top.ptr;
+  return (logs){chosen, top, fresh->logprobs.len / sizeof(mv_logprob),
+                (size_t)(call->request.n_logprob > 0 ? call->request.n_logprob : 0)};
 }
 
 static void put_token(const mv_call *call, mv_json_writer *w, mv_logprob entry) {
@@ -103,19 +115,18 @@ static void put_token(const mv_call *call, mv_json_writer *w, mv_logprob entry) 
   mv_json_end_array(w);
 }
 
-static void write_chat_logprobs(const mv_call *call, const mv_result *r, mv_json_writer *w) {
-  size_t n = count_text_tokens(call, r), k = r->n_logprob > 0 ? (size_t)r->n_logprob : 0;
+static void write_chat_logprobs(const mv_call *call, const logs *l, mv_json_writer *w) {
   mv_json_begin_object(w);
   mv_json_key(w, "content");
   mv_json_begin_array(w);
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0; i < l->n; i++) {
     mv_json_begin_object(w);
-    put_token(call, w, r->logprobs[i]);
+    put_token(call, w, l->chosen[i]);
     mv_json_key(w, "top_logprobs");
     mv_json_begin_array(w);
-    for (size_t j = 0; j < k; j++) {
+    for (size_t j = 0; j < l->k; j++) {
       mv_json_begin_object(w);
-      put_token(call, w, r->top[i * k + j]);
+      put_token(call, w, l->top[i * l->k + j]);
       mv_json_end_object(w);
     }
     mv_json_end_array(w);
@@ -134,39 +145,51 @@ static void write_top(const mv_call *call, const mv_logprob *top, size_t k, mv_j
   mv_json_end_object(w);
 }
 
-static void write_text_logprobs(const mv_call *call, const mv_result *r, mv_json_writer *w) {
-  size_t n = count_text_tokens(call, r), k = r->n_logprob > 0 ? (size_t)r->n_logprob : 0, at = 0;
+static size_t count_characters(mv_str text) {
+  size_t n = 0;
+  for (size_t i = 0; i < text.len; i++) n += (text.ptr[i] & 0xc0) != 0x80;
+  return n;
+}
+
+/* Returns the characters of the tokens. */
+static size_t write_text_logprobs(const mv_call *call, const logs *l, size_t offset,
+                                  mv_json_writer *w) {
+  size_t at = offset;
   mv_json_begin_object(w);
   mv_json_key(w, "tokens");
   mv_json_begin_array(w);
-  for (size_t i = 0; i < n; i++) mv_json_string(w, token_text(call, r->token_ids[i]));
+  for (size_t i = 0; i < l->n; i++) mv_json_string(w, token_text(call, l->chosen[i].token_id));
   mv_json_end_array(w);
   mv_json_key(w, "token_logprobs");
   mv_json_begin_array(w);
-  for (size_t i = 0; i < n; i++) put_logprob(w, r->logprobs[i].logprob);
+  for (size_t i = 0; i < l->n; i++) put_logprob(w, l->chosen[i].logprob);
   mv_json_end_array(w);
   mv_json_key(w, "top_logprobs");
   mv_json_begin_array(w);
-  for (size_t i = 0; i < n; i++) write_top(call, r->top + i * k, k, w);
+  for (size_t i = 0; i < l->n; i++) write_top(call, l->top + i * l->k, l->k, w);
   mv_json_end_array(w);
   mv_json_key(w, "text_offset");
   mv_json_begin_array(w);
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0; i < l->n; i++) {
     mv_json_int(w, (int64_t)at);
-    at += token_text(call, r->token_ids[i]).len;
+    at += count_characters(token_text(call, l->chosen[i].token_id));
   }
   mv_json_end_array(w);
   mv_json_end_object(w);
+  return at - offset;
 }
 
-static void write_logprobs(const mv_call *call, const mv_result *r, mv_json_writer *w) {
+/* `l` may be NULL: none. Advances the choice beyond what is written. */
+static void write_logprobs(const mv_call *call, mv_choice *choice, const logs *l,
+                           mv_json_writer *w) {
   mv_json_key(w, "logprobs");
-  if (!call->wants_logprobs || !r)
+  if (!call->wants_logprobs || !l)
     mv_json_null(w);
   else if (call->is_chat)
-    write_chat_logprobs(call, r, w);
+    write_chat_logprobs(call, l, w);
   else
-    write_text_logprobs(call, r, w);
+    choice->offset += write_text_logprobs(call, l, choice->offset, w);
+  if (l) choice->n_logged += l->n;
 }
 
 /* ---- whole answers ---- */
@@ -185,8 +208,9 @@ static void begin_answer(const mv_call *call, const char *object, mv_json_writer
   mv_json_string(w, call->model);
 }
 
-static void write_choice(const mv_call *call, const mv_choice *choice, mv_json_writer *w) {
+static void write_choice(const mv_call *call, mv_choice *choice, mv_json_writer *w) {
   const mv_result *r = &choice->result;
+  logs all = logs_of(call, r, 0);
   mv_json_begin_object(w);
   put_count(w, "index", (size_t)choice->index);
   if (call->is_chat) {
@@ -202,7 +226,7 @@ static void write_choice(const mv_call *call, const mv_choice *choice, mv_json_w
     mv_json_key(w, "text");
     mv_json_string(w, mv_buf_view(&r->text));
   }
-  write_logprobs(call, r, w);
+  write_logprobs(call, choice, &all, w);
   put_text(w, "finish_reason", finish_of(r));
   mv_json_end_object(w);
 }
@@ -232,10 +256,10 @@ static void begin_event(mv_call *call) { mv_buf_text(&call->out, "data: "); }
 static void end_event(mv_call *call) { mv_buf_text(&call->out, "\n\n"); }
 
 typedef struct chunk {
-  const mv_choice *choice;
+  mv_choice *choice;
   mv_str text;
   int is_first;           /* names the role */
-  const mv_result *logs;  /* whose log-probabilities go along, or NULL */
+  const logs *logs;       /* log-probabilities that go along, or NULL */
   const mv_result *ended; /* the choice is over, or NULL */
 } chunk;
 
@@ -257,7 +281,7 @@ static void write_chunk(mv_call *call, const chunk *c) {
     mv_json_string(&w, c->text);
   }
   if (call->is_chat) mv_json_end_object(&w);
-  write_logprobs(call, c->logs, &w);
+  write_logprobs(call, c->choice, c->logs, &w);
   mv_json_key(&w, "finish_reason");
   if (c->ended)
     mv_json_text(&w, finish_of(c->ended));
@@ -270,16 +294,17 @@ static void write_chunk(mv_call *call, const chunk *c) {
   end_event(call);
 }
 
-static void write_delta(mv_call *call, const mv_choice *choice, mv_str text) {
+static void write_delta(mv_call *call, mv_choice *choice, const mv_fresh *fresh) {
   if (!call->measured) {
-    write_chunk(call, &(chunk){.choice = choice, .text = text});
+    logs l = fresh_logs(call, fresh);
+    write_chunk(call, &(chunk){choice, mv_buf_view(&fresh->text), .logs = &l});
     return;
   }
   mv_json_writer w = mv_server_json(&call->out);
   begin_event(call);
   mv_json_begin_object(&w);
   mv_json_key(&w, "delta");
-  mv_json_string(&w, text);
+  mv_json_string(&w, mv_buf_view(&fresh->text));
   mv_json_end_object(&w);
   end_event(call);
 }
@@ -316,7 +341,8 @@ static void write_end(mv_call *call, mv_choice *choice) {
   } else if (call->measured) {
     write_measured(call);
   } else {
-    if (call->wants_logprobs) write_chunk(call, &(chunk){.choice = choice, .logs = r});
+    logs rest = logs_of(call, r, choice->n_logged); /* of tokens without text */
+    if (rest.n) write_chunk(call, &(chunk){.choice = choice, .logs = &rest});
     write_chunk(call, &(chunk){.choice = choice, .ended = r});
   }
 }
@@ -336,9 +362,13 @@ static void write_tail(mv_call *call) {
   mv_buf_text(&call->out, "data: [DONE]\n\n");
 }
 
-/* Waits for text or an end. Returns the choice that has some, with its text in *text; NULL when
- * nothing came for a while. */
-static mv_choice *wait_for_news(mv_call *call, mv_buf *text) {
+static int has_news(const mv_choice *c) {
+  return !c->is_told && (c->fresh.text.len || mv_fresh_failed(&c->fresh) || c->is_done);
+}
+
+/* Waits for text or an end. Returns the choice that has some, with its text in *fresh (the caller
+ * frees it); NULL when nothing came for a while. */
+static mv_choice *wait_for_news(mv_call *call, mv_fresh *fresh) {
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += QUIET_S;
@@ -346,18 +376,28 @@ static mv_choice *wait_for_news(mv_call *call, mv_buf *text) {
   int expired = 0;
   pthread_mutex_lock(&call->lock);
   while (!found && !expired) {
-    for (int i = 0; i < call->n_choice && !found; i++) {
-      mv_choice *c = &call->choices[i];
-      if (c->fresh.len || (c->is_done && !c->is_told)) found = c;
-    }
+    for (int i = 0; i < call->n_choice && !found; i++)
+      if (has_news(&call->choices[i])) found = &call->choices[i];
     if (!found) expired = pthread_cond_timedwait(&call->news, &call->lock, &until) == ETIMEDOUT;
   }
   if (found) {
-    *text = found->fresh;
+    *fresh = found->fresh;
     memset(&found->fresh, 0, sizeof found->fresh);
   }
   pthread_mutex_unlock(&call->lock);
   return found;
+}
+
+static void write_news(mv_call *call, mv_choice *choice, const mv_fresh *fresh) {
+  static const mv_error no_memory = {.code = MV_ERR_MEMORY, .msg = "out of memory"};
+  if (mv_fresh_failed(fresh)) {
+    write_stream_error(call, &no_memory);
+    choice->is_told = 1;
+  } else if (fresh->text.len) {
+    write_delta(call, choice, fresh);
+  } else {
+    write_end(call, choice);
+  }
 }
 
 static int all_told(const mv_call *call) {
@@ -367,7 +407,7 @@ static int all_told(const mv_call *call) {
 }
 
 int mv_stream_fill(mv_call *call) {
-  mv_buf text = {0};
+  mv_fresh fresh = {0};
   if (call->stage == 3) return 0;
   if (call->stage == 0) {
     call->stage = 1;
@@ -380,13 +420,11 @@ int mv_stream_fill(mv_call *call) {
     write_tail(call);
     return 1;
   }
-  mv_choice *choice = wait_for_news(call, &text);
-  if (!choice)
-    mv_buf_text(&call->out, ": waiting\n\n");
-  else if (text.len)
-    write_delta(call, choice, mv_buf_view(&text));
+  mv_choice *choice = wait_for_news(call, &fresh);
+  if (choice)
+    write_news(call, choice, &fresh);
   else
-    write_end(call, choice);
-  mv_buf_free(&text);
+    mv_buf_text(&call->out, ": waiting\n\n");
+  mv_fresh_free(&fresh);
   return 1;
 }

@@ -29,28 +29,48 @@ int mv_call_reserve(mv_call *call, int n) {
 
 /* ---- from the engine's thread ---- */
 
-static int client_is_gone(const mv_call *call) {
+int mv_client_is_gone(const mv_link *link) {
   char byte;
-  ssize_t n = recv(call->link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  ssize_t n = recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-static int take_text(void *user, mv_str text) {
-  mv_choice *choice = user;
-  mv_call *call = choice->call;
+void mv_fresh_free(mv_fresh *fresh) {
+  mv_buf_free(&fresh->text);
+  mv_buf_free(&fresh->logprobs);
+  mv_buf_free(&fresh->top);
+}
+
+int mv_fresh_failed(const mv_fresh *fresh) {
+  return fresh->text.failed || fresh->logprobs.failed || fresh->top.failed;
+}
+
+/* Tokens that came together share the time since those before. */
+static void note_tokens(mv_choice *choice, size_t n) {
   double now = mv_now_ms(), last = choice->last_ms;
   choice->last_ms = now;
-  if (last > 0) mv_traffic_duration(&call->server->metrics, MV_DURATION_BETWEEN_TOKENS, now - last);
-  if (atomic_load(&call->gone) || client_is_gone(call)) {
+  if (last > 0 && n) mv_traffic_tokens(&choice->call->server->metrics, n, (now - last) / (double)n);
+}
+
+static int take_text(void *user, const mv_piece *piece) {
+  mv_choice *choice = user;
+  mv_call *call = choice->call;
+  size_t n = piece->n_token, k = (size_t)call->request.n_logprob;
+  note_tokens(choice, n);
+  if (atomic_load(&call->gone) || mv_client_is_gone(call->link)) {
     atomic_store(&call->gone, 1);
     return 1;
   }
   if (!call->stream) return 0;
   pthread_mutex_lock(&call->lock);
-  mv_buf_str(&choice->fresh, text);
+  mv_buf_str(&choice->fresh.text, piece->text);
+  if (piece->logprobs)
+    mv_buf_add(&choice->fresh.logprobs, piece->logprobs, n * sizeof *piece->logprobs);
+  if (piece->top) mv_buf_add(&choice->fresh.top, piece->top, n * k * sizeof *piece->top);
+  int failed = mv_fresh_failed(&choice->fresh);
   pthread_cond_signal(&call->news);
   pthread_mutex_unlock(&call->lock);
-  return 0;
+  return failed;
 }
 
 /* Hands a result over. The call may be freed as soon as its lock is let go. */
@@ -178,7 +198,7 @@ void mv_call_release(mv_call *call) {
   mv_call_wait(call);
   for (int i = 0; i < call->n_choice; i++) {
     mv_result_free(&call->choices[i].result);
-    mv_buf_free(&call->choices[i].fresh);
+    mv_fresh_free(&call->choices[i].fresh);
   }
   call->n_choice = 0;
   pthread_mutex_lock(&server->lock);

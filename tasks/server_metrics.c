@@ -11,7 +11,7 @@ static const struct {
   const char *name, *help;
 } names[MV_DURATION_COUNT] = {
     {"vllm:time_to_first_token_seconds", "From submit to the first token"},
-    {"vllm:inter_token_latency_seconds", "Between two pieces of text"},
+    {"vllm:inter_token_latency_seconds", "Between two tokens"},
     {"vllm:e2e_request_latency_seconds", "From submit to the end"},
     {"vllm:request_queue_time_seconds", "Waiting for the engine"},
     {"vllm:request_prefill_time_seconds", "The prompt, up to the first token"},
@@ -25,17 +25,19 @@ void mv_traffic_init(mv_traffic *metrics) {
 
 void mv_traffic_free(mv_traffic *metrics) { pthread_mutex_destroy(&metrics->lock); }
 
-static void observe(mv_histogram *h, double seconds) {
+static void observe(mv_traffic *metrics, mv_duration which, size_t n, double ms) {
+  mv_histogram *h = &metrics->durations[which];
+  double seconds = ms / 1e3;
   size_t i = 0;
   while (i < N_BOUND && seconds > bounds[i]) i++;
-  h->count[i]++;
-  h->n++;
-  h->sum += seconds;
+  h->count[i] += n;
+  h->n += n;
+  h->sum += (double)n * seconds;
 }
 
-void mv_traffic_duration(mv_traffic *metrics, mv_duration which, double ms) {
+void mv_traffic_tokens(mv_traffic *metrics, size_t n, double ms) {
   pthread_mutex_lock(&metrics->lock);
-  observe(&metrics->durations[which], ms / 1e3);
+  observe(metrics, MV_DURATION_BETWEEN_TOKENS, n, ms);
   pthread_mutex_unlock(&metrics->lock);
 }
 
@@ -48,11 +50,11 @@ void mv_traffic_result(mv_traffic *metrics, const mv_result *result) {
     metrics->finished[result->finish]++;
     metrics->prompt_tokens += result->n_prompt;
     metrics->new_tokens += result->n_token;
-    if (result->n_token) observe(&metrics->durations[MV_DURATION_FIRST_TOKEN], t->ttft_ms / 1e3);
-    observe(&metrics->durations[MV_DURATION_REQUEST], t->total_ms / 1e3);
-    observe(&metrics->durations[MV_DURATION_QUEUE], t->queue_ms / 1e3);
-    observe(&metrics->durations[MV_DURATION_PREFILL], t->prefill_ms / 1e3);
-    observe(&metrics->durations[MV_DURATION_DECODE], t->decode_ms / 1e3);
+    observe(metrics, MV_DURATION_FIRST_TOKEN, result->n_token > 0, t->ttft_ms);
+    observe(metrics, MV_DURATION_REQUEST, 1, t->total_ms);
+    observe(metrics, MV_DURATION_QUEUE, 1, t->queue_ms);
+    observe(metrics, MV_DURATION_PREFILL, 1, t->prefill_ms);
+    observe(metrics, MV_DURATION_DECODE, 1, t->decode_ms);
   }
   pthread_mutex_unlock(&metrics->lock);
 }

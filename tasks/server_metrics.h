@@ -40,7 +40,8 @@ typedef struct mv_traffic {
 
 void mv_traffic_init(mv_traffic *metrics);
 void mv_traffic_free(mv_traffic *metrics);
-void mv_traffic_duration(mv_traffic *metrics, mv_duration which, double ms);
+/* n tokens, each `ms` after the one before. */
+void mv_traffic_tokens(mv_traffic *metrics, size_t n, double ms);
 void mv_traffic_result(mv_traffic *metrics, const mv_result *result);
 void mv_traffic_http(mv_traffic *metrics, int status);
 /* Appends everything in Prometheus' text form. */

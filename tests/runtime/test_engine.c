@@ -153,18 +153,32 @@ END_TEST
 typedef struct listener {
   mv_buf text;
   int n_call, stop_after;
+  mv_buf ids, logprobs, top; /* of the tokens heard */
+  size_t n_token, k;
 } listener;
 
-static int listen(void *user, mv_str text) {
+static int listen(void *user, const mv_piece *piece) {
   listener *l = user;
-  ck_assert_uint_gt(text.len, 0);
-  ck_assert_uint_eq(mv_utf8_check(text.ptr, text.len), text.len);
-  mv_buf_str(&l->text, text);
+  ck_assert_uint_gt(piece->text.len, 0);
+  ck_assert_uint_eq(mv_utf8_check(piece->text.ptr, piece->text.len), piece->text.len);
+  mv_buf_str(&l->text, piece->text);
+  mv_buf_add(&l->ids, piece->token_ids, piece->n_token * sizeof *piece->token_ids);
+  if (piece->logprobs)
+    mv_buf_add(&l->logprobs, piece->logprobs, piece->n_token * sizeof *piece->logprobs);
+  if (piece->top) mv_buf_add(&l->top, piece->top, piece->n_token * l->k * sizeof *piece->top);
+  l->n_token += piece->n_token;
   return ++l->n_call == l->stop_after;
 }
 
+static void forget(listener *l) {
+  mv_buf_free(&l->text);
+  mv_buf_free(&l->ids);
+  mv_buf_free(&l->logprobs);
+  mv_buf_free(&l->top);
+}
+
 START_TEST(streamed_text_is_the_text) {
-  listener l = {{0}, 0, 0};
+  listener l = {0};
   mv_request q = question(40);
   q.ignore_eos = 1;
   q.on_text = listen;
@@ -172,13 +186,38 @@ START_TEST(streamed_text_is_the_text) {
   mv_result r = ask(&q);
   ck_assert_int_gt(l.n_call, 3);
   ck_assert_str_eq(l.text.ptr, r.text.ptr);
-  mv_buf_free(&l.text);
+  forget(&l);
   mv_result_free(&r);
 }
 END_TEST
 
+START_TEST(pieces_bring_the_tokens_they_came_from) {
+  mv_request q = question(400);
+  q.n_logprob = 3;
+  q.sampling.temperature = 100;
+  q.on_text = listen;
+  for (int n_ended = 0; n_ended < 2; q.sampling.seed++) { /* with an end token and without */
+    listener l = {.k = 3};
+    q.user = &l;
+    ck_assert_uint_lt(q.sampling.seed, 100);
+    mv_result r = ask(&q);
+    int ended = r.finish == MV_FINISH_STOP;
+    n_ended += ended;
+    ck_assert_uint_le(l.n_token, r.n_token - (size_t)ended);
+    ck_assert_uint_ge(l.n_token + 4, r.n_token); /* text of the last may never be whole */
+    ck_assert_mem_eq(l.ids.ptr, r.token_ids, l.n_token * sizeof *r.token_ids);
+    ck_assert_uint_eq(l.logprobs.len, l.n_token * sizeof *r.logprobs);
+    ck_assert_mem_eq(l.logprobs.ptr, r.logprobs, l.logprobs.len);
+    ck_assert_uint_eq(l.top.len, l.n_token * 3 * sizeof *r.top);
+    ck_assert_mem_eq(l.top.ptr, r.top, l.top.len);
+    forget(&l);
+    mv_result_free(&r);
+  }
+}
+END_TEST
+
 START_TEST(a_listener_can_cancel) {
-  listener l = {{0}, 0, 3};
+  listener l = {.stop_after = 3};
   mv_request q = question(40), whole = question(40);
   q.on_text = listen;
   q.user = &l;
@@ -187,7 +226,7 @@ START_TEST(a_listener_can_cancel) {
   ck_assert_int_eq(l.n_call, 3);
   ck_assert_uint_lt(r.n_token, 40);
   ck_assert_int_eq(strncmp(all.text.ptr, l.text.ptr, l.text.len), 0);
-  mv_buf_free(&l.text);
+  forget(&l);
   mv_result_free(&r);
   mv_result_free(&all);
 }
@@ -201,7 +240,7 @@ START_TEST(a_stop_text_ends_the_answer_before_it) {
   size_t end = half + 1;
   while (end < all.text.len && mv_utf8_check(all.text.ptr, end) != end) end++;
   mv_str stop[2] = {{"", 0}, {all.text.ptr + half, end - half}};
-  listener l = {{0}, 0, 0};
+  listener l = {0};
   q.stop = stop;
   q.n_stop = 2;
   q.on_text = listen;
@@ -212,7 +251,7 @@ START_TEST(a_stop_text_ends_the_answer_before_it) {
   ck_assert_int_eq(strncmp(all.text.ptr, r.text.ptr, r.text.len), 0);
   ck_assert_int_eq(strncmp(all.text.ptr + r.text.len, stop[1].ptr, stop[1].len), 0);
   ck_assert_str_eq(l.text.ptr ? l.text.ptr : "", r.text.ptr);
-  mv_buf_free(&l.text);
+  forget(&l);
   mv_result_free(&r);
   mv_result_free(&all);
 }
@@ -510,6 +549,7 @@ static Suite *suite(void) {
   tcase_add_test(t, the_order_of_image_and_text_matters);
   tcase_add_test(t, special_tokens_in_a_prompt_are_characters);
   tcase_add_test(t, streamed_text_is_the_text);
+  tcase_add_test(t, pieces_bring_the_tokens_they_came_from);
   tcase_add_test(t, a_listener_can_cancel);
   tcase_add_test(t, a_stop_text_ends_the_answer_before_it);
   tcase_add_test(t, the_end_token_ends_unless_ignored);

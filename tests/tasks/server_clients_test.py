@@ -7,6 +7,7 @@ import base64
 import os
 import subprocess
 import sys
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PICTURE = os.path.join(ROOT, "tests/data/samples/phantom1.png")
@@ -44,6 +45,11 @@ def check_openai(url):
                                           top_logprobs=2)
     content = logs.choices[0].logprobs.content
     assert len(content) == 4 and len(content[0].top_logprobs) == 2
+    chunks = list(client.chat.completions.create(model="any", messages=hello, max_tokens=60,
+                                                 extra_body={"ignore_eos": True}, stream=True,
+                                                 logprobs=True, top_logprobs=2))
+    told = [c.choices[0].logprobs.content for c in chunks if c.choices[0].logprobs]
+    assert sum(told, [])[:4] == content and len(told) > 1
     assert client.completions.create(model="any", prompt="Hello", max_tokens=4).choices[0].text
     for wrong, kind in (({"temperature": -1}, openai.BadRequestError),
                         ({"max_tokens": 10 ** 8}, openai.BadRequestError)):
@@ -65,13 +71,13 @@ def check_openai(url):
 
 
 def check_schema(url, examples):
-    folder = os.path.dirname(sys.executable)
-    done = subprocess.run(
-        [os.path.join(folder, "schemathesis"), "run", url + "openapi.json", "--url", url,
-         "-H", "Authorization: Bearer s3cret", "-n", str(examples), "--seed", "1",
-         "--request-timeout", "60", "--checks",
-         "not_a_server_error,status_code_conformance,content_type_conformance,"
-         "response_schema_conformance"], capture_output=True, text=True)
+    program = os.path.join(os.path.dirname(sys.executable), "schemathesis")
+    with tempfile.TemporaryDirectory() as folder:  # for the notes it leaves where it runs
+        done = subprocess.run(
+            [program, "run", url + "openapi.json", "--url", url, "-H", "Authorization: Bearer s3cret",
+             "-n", str(examples), "--seed", "1", "--request-timeout", "60", "--checks",
+             "not_a_server_error,status_code_conformance,content_type_conformance,"
+             "response_schema_conformance"], capture_output=True, text=True, cwd=folder)
     print(done.stdout[-3000:])
     assert done.returncode == 0, done.stderr[-2000:]
 

@@ -215,10 +215,43 @@ class ServerTest(unittest.TestCase):
             self.assertEqual(e["logprob"], w["logprob"])
             self.assertEqual([t["logprob"] for t in e["top_logprobs"]],
                              [t["logprob"] for t in w["top"]])
-        events = self.server.events("/v1/chat/completions", body)
-        streamed = [e["choices"][0]["logprobs"]["content"] for e in events
-                    if e["choices"][0]["logprobs"]]
-        self.assertEqual(sum(streamed, []), entries)
+        self.assertEqual(self.streamed_logprobs(body), entries)
+
+    def streamed_logprobs(self, body):
+        """Of all chunks, each holding the tokens that its text came from."""
+        entries = []
+        for e in self.server.events("/v1/chat/completions", body):
+            c = e["choices"][0]
+            content = (c["logprobs"] or {"content": []})["content"]
+            text = c["delta"].get("content", "")
+            self.assertTrue(content or not text)
+            if text and "\ufffd" not in text:
+                said = b"".join(bytes(x["bytes"]) for x in content)
+                self.assertIn(text, said.decode(errors="replace"))
+            entries += content
+        return entries
+
+    def test_streamed_logprobs_are_those_of_the_whole(self):
+        for more in ({}, {"stop": ["e", "quite another"]}, {"temperature": 3, "seed": 5},
+                     {"temperature": 3, "seed": 6, "ignore_eos": True}):
+            body = chat(LONG, logprobs=True, top_logprobs=2, **dict(more, max_tokens=60))
+            whole = self.server.post("/v1/chat/completions", body)[1]["choices"][0]
+            self.assertEqual(self.streamed_logprobs(body), whole["logprobs"]["content"])
+        body = {"prompt": "Hello", "max_tokens": 20, "logprobs": 2, "temperature": 2, "seed": 1}
+        whole = self.server.post("/v1/completions", body)[1]["choices"][0]["logprobs"]
+        parts = [e["choices"][0]["logprobs"] for e in self.server.events("/v1/completions", body)]
+        for key in ("tokens", "token_logprobs", "top_logprobs", "text_offset"):
+            self.assertEqual(sum((p[key] for p in parts if p), []), whole[key])
+
+    def test_every_token_after_the_first_has_a_latency(self):
+        name = "vllm:inter_token_latency_seconds_count"
+        before = self.server.metric(name)
+        body = chat("Hello", max_tokens=40, ignore_eos=True, logprobs=True)
+        n = len(self.streamed_logprobs(body))
+        self.assertEqual(n, 40)
+        told = self.server.metric(name) - before
+        self.assertGreaterEqual(told, n - 5)  # those of the first and of the last texts
+        self.assertLess(told, n)
 
     def test_completions_take_raw_text(self):
         status, got = self.server.post("/v1/completions", {
