@@ -1,7 +1,6 @@
 /* The HTTP server: OpenAI's API, measurements, and a page to take them on.
  *
- *   mv_serve_options options;
- *   mv_serve_options_init(&options);
+ *   mv_serve_options options = {.host = "127.0.0.1", ...};
  *   MV_TRY(mv_server_new(&server, model, &options, err));
  *   mv_server_port(server) ...
  *   mv_server_quiesce(server);           // from the thread that waits for signals

@@ -274,7 +274,7 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
   (void)version;
   if (!call) {
     *context = call = new_call(server, connection);
-    if (!call) return MHD_NO;
+    if (!call) return (enum MHD_Result)mv_reply_without_call(connection);
     check_headers(call, method, url);
     /* What is too long is not even read: the connection ends with the reply. */
     return call->early == 413 ? (enum MHD_Result)reply_early(call) : MHD_YES;

@@ -133,8 +133,7 @@ struct mv_server {
   pthread_mutex_t lock;
   pthread_cond_t idle; /* n_call fell to 0 */
   mv_link *links;
-  mv_choice *open;           /* choices the engine works on */
-  struct mv_orphan *orphans; /* results that came before their choice was entered */
+  mv_choice *open; /* choices the engine works on */
   int n_call, n_slot;
 };
 
@@ -163,6 +162,8 @@ mv_json_writer mv_server_json(mv_buf *out);
 void mv_call_phase(mv_call *call, mv_phase phase);
 int mv_reply_json(mv_call *call, int status); /* sends call->out */
 int mv_reply_bytes(mv_call *call, int status, const char *type, const void *bytes, size_t n);
+/* Where there is no memory for a call. */
+int mv_reply_without_call(struct MHD_Connection *connection);
 /* OpenAI's form of an error. `code` may be NULL. */
 int mv_reply_error(mv_call *call, int status, const char *code, const char *fmt, ...);
 int mv_reply_failed(mv_call *call, const mv_error *err);

@@ -1,6 +1,7 @@
 /* What a call is answered with, whole or as a stream of events. */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -195,13 +196,10 @@ static void write_logprobs(const mv_call *call, mv_choice *choice, const logs *l
 /* ---- whole answers ---- */
 
 static void begin_answer(const mv_call *call, const char *object, mv_json_writer *w) {
-  mv_buf id = {0};
-  mv_buf_text(&id, call->is_chat ? "chatcmpl-" : "cmpl-");
-  mv_buf_text(&id, call->id + 4);
+  char id[48];
+  snprintf(id, sizeof id, "%s%s", call->is_chat ? "chatcmpl-" : "cmpl-", call->id + 4);
   mv_json_begin_object(w);
-  mv_json_key(w, "id");
-  mv_json_string(w, mv_buf_view(&id));
-  mv_buf_free(&id);
+  put_text(w, "id", id);
   put_text(w, "object", object);
   put_count(w, "created", (size_t)time(NULL));
   mv_json_key(w, "model");

@@ -6,14 +6,6 @@
 #include "runtime/clock.h"
 #include "tasks/server.h"
 
-/* A result whose choice is not entered yet: the engine was faster than the thread that asked. */
-typedef struct mv_orphan {
-  mv_ticket ticket;
-  mv_result result;
-  mv_error err;
-  struct mv_orphan *next;
-} mv_orphan;
-
 int mv_call_reserve(mv_call *call, int n) {
   mv_server *server = call->server;
   pthread_mutex_lock(&server->lock);
@@ -73,54 +65,34 @@ static int take_text(void *user, const mv_piece *piece) {
   return failed;
 }
 
-/* Hands a result over. The call may be freed as soon as its lock is let go. */
-static void deliver(mv_choice *choice, mv_result *result, const mv_error *err) {
+/* Hands the choice's result over where the engine has it, 0 otherwise. Under the server's lock: the
+ * call may be freed as soon as its own lock is let go. */
+static int deliver(mv_server *server, mv_choice *choice) {
   mv_call *call = choice->call;
+  mv_result result;
+  mv_error err = {0};
+  if (!mv_engine_poll(server->engine, &choice->ticket, &result, &err)) return 0;
+  mv_traffic_result(&server->metrics, &result);
   pthread_mutex_lock(&call->lock);
-  choice->result = *result;
-  choice->err = *err;
+  choice->result = result;
+  choice->err = err;
   choice->is_done = 1;
   call->n_open--;
   pthread_cond_signal(&call->news);
   pthread_mutex_unlock(&call->lock);
-}
-
-/* Under the server's lock. */
-static mv_choice *take_open(mv_server *server, mv_ticket ticket) {
-  for (mv_choice **at = &server->open; *at; at = &(*at)->next) {
-    mv_choice *choice = *at;
-    if (choice->ticket != ticket) continue;
-    *at = choice->next;
-    return choice;
-  }
-  return NULL;
-}
-
-static void keep_orphan(mv_server *server, mv_ticket ticket, mv_result *result,
-                        const mv_error *err) {
-  mv_orphan *orphan = mv_calloc(1, sizeof *orphan);
-  if (!orphan) { /* its caller would wait for ever: there is no way on without these bytes */
-    mv_result_free(result);
-    return;
-  }
-  *orphan = (mv_orphan){ticket, *result, *err, server->orphans};
-  server->orphans = orphan;
+  return 1;
 }
 
 static void hand_out(mv_server *server) {
-  mv_result result;
-  mv_error err = {0};
-  for (mv_ticket ticket = 0; mv_engine_poll(server->engine, &ticket, &result, &err); ticket = 0) {
-    mv_traffic_result(&server->metrics, &result);
-    pthread_mutex_lock(&server->lock);
-    mv_choice *choice = take_open(server, ticket);
-    if (choice)
-      deliver(choice, &result, &err);
+  pthread_mutex_lock(&server->lock);
+  for (mv_choice **at = &server->open; *at;) {
+    mv_choice *choice = *at, *next = choice->next;
+    if (deliver(server, choice))
+      *at = next;
     else
-      keep_orphan(server, ticket, &result, &err);
-    pthread_mutex_unlock(&server->lock);
-    memset(&err, 0, sizeof err);
+      at = &choice->next;
   }
+  pthread_mutex_unlock(&server->lock);
 }
 
 void *mv_server_engine_main(void *user) {
@@ -136,17 +108,10 @@ void *mv_server_engine_main(void *user) {
 
 /* ---- from the connection's thread ---- */
 
-/* Enters a submitted choice, or gives it the result that is there already. */
+/* Among those the engine works on, unless it was faster than this thread. */
 static void enter(mv_server *server, mv_choice *choice) {
   pthread_mutex_lock(&server->lock);
-  mv_orphan **at = &server->orphans;
-  while (*at && (*at)->ticket != choice->ticket) at = &(*at)->next;
-  mv_orphan *orphan = *at;
-  if (orphan) {
-    *at = orphan->next;
-    deliver(choice, &orphan->result, &orphan->err);
-    mv_free(orphan);
-  } else {
+  if (!deliver(server, choice)) {
     choice->next = server->open;
     server->open = choice;
   }

@@ -177,6 +177,7 @@ static void write_preview(const mv_picture *picture, const mv_buf *png, mv_json_
                      picture->has_pixel_size ? picture->pixel_h : 0);
   mv_json_key(w, "png");
   mv_json_string(w, mv_buf_view(&url));
+  w->out->failed |= url.failed;
   mv_buf_free(&url);
 }
 

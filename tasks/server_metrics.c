@@ -123,6 +123,7 @@ void mv_traffic_write(mv_traffic *metrics, const mv_engine_stats *stats, const c
   for (const char *c = model; *c; c++)
     mv_buf_char(&labels, *c == '"' || *c == '\\' || *c < ' ' ? '_' : *c);
   mv_buf_text(&labels, "\"");
+  out->failed |= labels.failed;
   page p = {out, labels.ptr ? labels.ptr : ""};
   pthread_mutex_lock(&metrics->lock);
   mv_traffic m = *metrics;

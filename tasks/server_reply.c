@@ -51,14 +51,25 @@ int mv_reply_bytes(mv_call *call, int status, const char *type, const void *byte
       MHD_create_response_from_buffer(n, (void *)(uintptr_t)bytes, MHD_RESPMEM_PERSISTENT));
 }
 
+static const char no_memory[] =
+    "{\"error\":{\"message\":\"out of memory: try again later\",\"type\":\"server_error\","
+    "\"param\":null,\"code\":null}}";
+
 int mv_reply_json(mv_call *call, int status) {
-  if (call->out.failed) {
-    static const char text[] =
-        "{\"error\":{\"message\":\"out of memory\",\"type\":\"server_error\","
-        "\"param\":null,\"code\":null}}";
-    return mv_reply_bytes(call, 503, "application/json", text, sizeof text - 1);
-  }
+  if (call->out.failed)
+    return mv_reply_bytes(call, 503, "application/json", no_memory, sizeof no_memory - 1);
   return mv_reply_bytes(call, status, "application/json", call->out.ptr, call->out.len);
+}
+
+int mv_reply_without_call(struct MHD_Connection *connection) {
+  struct MHD_Response *r = MHD_create_response_from_buffer(
+      sizeof no_memory - 1, (void *)(uintptr_t)no_memory, MHD_RESPMEM_PERSISTENT);
+  if (!r) return MHD_NO;
+  MHD_add_response_header(r, "Content-Type", "application/json");
+  MHD_add_response_header(r, "Retry-After", "1");
+  enum MHD_Result queued = MHD_queue_response(connection, 503, r);
+  MHD_destroy_response(r);
+  return (int)queued;
 }
 
 /* ---- errors ---- */

@@ -22,8 +22,10 @@ int mv_serve_tokenize(mv_call *call) {
     return mv_reply_error(call, 400, NULL, "\"prompt\": expected a string, found %s",
                           mv_json_type_name(text));
   const mv_tokenizer *tok = mv_model_tokenizer(call->server->model);
-  if (mv_tokenizer_encode(tok, text->text, 0, &ids, &err) != MV_OK)
+  if (mv_tokenizer_encode(tok, text->text, 0, &ids, &err) != MV_OK) {
+    mv_ids_free(&ids);
     return mv_reply_failed(call, &err);
+  }
   mv_json_writer w = mv_server_json(&call->out);
   mv_json_begin_object(&w);
   mv_json_key(&w, "count");
