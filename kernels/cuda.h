@@ -75,6 +75,7 @@ void mv_cuda_free(mv_device *device, void *ptr);
 const void *mv_cuda_place(mv_device *device, const void *host, size_t n_bytes);
 void mv_cuda_upload(mv_device *device, void *dst, const void *src, size_t n_bytes);
 void mv_cuda_download(mv_device *device, void *dst, const void *src, size_t n_bytes);
+void mv_cuda_room(mv_device *device, size_t *n_free, size_t *n_total);
 void mv_cuda_step_begin(mv_device *device);
 int mv_cuda_step_end(mv_device *device);
 
@@ -90,6 +91,7 @@ void mv_cuda_close_steps(mv_device *device);
 
 void mv_linear_cuda(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
                     const void *x, void *y);
+void mv_linear_ready_cuda(mv_device *device, const mv_linear *linear, const mv_linear_dims *dims);
 void mv_rmsnorm_cuda(mv_device *device, const mv_rmsnorm_dims *dims, const void *x, const float *w,
                      void *y);
 void mv_rope_table_cuda(mv_device *device, const mv_rope_table_dims *dims, const int32_t *position,

@@ -53,3 +53,8 @@ void mv_linear_cuda(mv_device *device, const mv_linear_dims *dims, const mv_line
   else
     mv_linear_plain(device, dims, linear, x, y);
 }
+
+void mv_linear_ready_cuda(mv_device *device, const mv_linear *linear, const mv_linear_dims *dims) {
+  if (device->error.code != MV_OK || !tensor_cores_take(dims, linear, NULL)) return;
+  if (library_takes(dims, linear, NULL)) mv_linear_wide_ready(device, dims, linear);
+}

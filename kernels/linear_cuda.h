@@ -19,6 +19,8 @@ void mv_linear_plain(mv_device *device, const mv_linear_dims *dims, const mv_lin
                      const void *x, void *y);
 void mv_linear_wide(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
                     const void *x, void *y);
+/* Chooses the library's algorithms for such products with up to dims->n_row rows. */
+void mv_linear_wide_ready(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear);
 
 /* y = bf16(x), or bf16(y + x): the end of a wide product that cuBLASLt could not finish. x is
  * [n_row, n_col] without gaps. */

@@ -217,24 +217,45 @@ static int join(const mv_linear *linear, int first, int *n_row) {
   return i;
 }
 
+static mv_lt_key key_of(const mv_linear_dims *dims, const mv_linear *linear, int n_out) {
+  return (mv_lt_key){linear->n_in,         n_out,
+                     dims->n_row,          dims->y_dtype == MV_DTYPE_BF16,
+                     linear->bias != NULL, dims->accumulate != 0};
+}
+
+static int must_round(const mv_linear_dims *dims, const mv_linear *linear) {
+  return dims->y_dtype == MV_DTYPE_BF16 && linear->bias && !linear->bias_bf16;
+}
+
+void mv_linear_wide_ready(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear) {
+  for (int i = 0, next, n_out; i < linear->n_part && library(device); i = next) {
+    next = join(linear, i, &n_out);
+    mv_lt_key key = key_of(dims, linear, n_out);
+    if (must_round(dims, linear)) key.y_is_bf16 = key.accumulate = 0;
+    for (int n = 1; n <= dims->n_row && n <= mv_lt_rows(INT32_MAX); n = key.n_row + 1) {
+      key.n_row = mv_lt_rows(n);
+      mv_lt_choose(device, &key, linear->part[i].w);
+    }
+  }
+}
+
 void mv_linear_wide(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
                     const void *x, void *y) {
   int y_is_bf16 = dims->y_dtype == MV_DTYPE_BF16, has_bias = linear->bias != NULL, n_out = 0;
-  int must_round = y_is_bf16 && has_bias && !linear->bias_bf16;
+  int rounds = must_round(dims, linear);
   for (int i = 0, next, col = 0; i < linear->n_part; i = next, col += n_out) {
     next = join(linear, i, &n_out);
-    mv_lt_key key = {linear->n_in, n_out, dims->n_row, y_is_bf16, has_bias, dims->accumulate != 0};
     call c;
     memset(&c, 0, sizeof c);
-    c.key = key;
+    c.key = key_of(dims, linear, n_out);
     c.ldx = dims->ldx;
     c.ldy = dims->ldy;
     c.w = linear->part[i].w;
     c.x = x;
     c.y = (char *)y + (size_t)col * mv_dtype_bytes(dims->y_dtype);
     if (has_bias) c.bias = c.bias_f32 = linear->bias + col;
-    if (has_bias && y_is_bf16 && !must_round) c.bias = linear->bias_bf16 + col;
-    if (must_round)
+    if (has_bias && y_is_bf16 && !rounds) c.bias = linear->bias_bf16 + col;
+    if (rounds)
       run_rounded(device, &c);
     else
       run_call(device, &c);

@@ -31,7 +31,7 @@ typedef struct mv_lt_key {
 typedef struct mv_lt_choice {
   mv_lt_key key;
   cublasLtMatmulAlgo_t algo; /* plain bytes */
-  float us;                  /* measured; 0: taken untimed, not worth keeping */
+  float us; /* measured; 0: taken untimed, not worth keeping; below 0: the library has none */
 } mv_lt_choice;
 
 struct mv_cuda_lt {

@@ -50,15 +50,19 @@ static const mv_lt_choice *choice_of(mv_device *device, const mv_lt_key *key, co
                                      const cublasLtMatmulAlgo_t *like) {
   struct mv_cuda_lt *lt = mv_cuda_of(device)->lt;
   mv_lt_choice made, *known = mv_lt_table_find(lt, key);
-  if (known) return known;
-  if (device->error.code != MV_OK || !mv_lt_tune(device, key, w, like, &made)) return NULL;
+  if (known) return known->us < 0 ? NULL : known;
+  if (device->error.code != MV_OK) return NULL;
+  if (!mv_lt_tune(device, key, w, like, &made)) {
+    if (device->error.code != MV_OK) return NULL;
+    made.us = -1; /* not asked again */
+  }
   known = mv_lt_table_put(lt, &made);
   if (!known)
     mv_fail(&device->error, MV_ERR_MEMORY, "%s: no memory for the table of algorithms",
             device->name);
   else if (made.us > 0)
     mv_lt_table_save(lt);
-  return known;
+  return made.us < 0 ? NULL : known;
 }
 
 const cublasLtMatmulAlgo_t *mv_lt_choose(mv_device *device, const mv_lt_key *key, const void *w) {

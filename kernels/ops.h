@@ -59,6 +59,12 @@ typedef struct mv_ops {
   const void *(*place)(mv_device *, const void *host, size_t n_bytes);
   void (*upload)(mv_device *, void *dst, const void *src, size_t n_bytes);
   void (*download)(mv_device *, void *dst, const void *src, size_t n_bytes); /* waits */
+  /* Bytes that may be taken now (of a CPU's: all there are), and in all; 0 when unknown. */
+  void (*room)(mv_device *, size_t *n_free, size_t *n_total);
+
+  /* Makes ready for products like this one, in the order of many, with up to dims->n_row rows: what
+   * a device chooses by measuring is measured now and not amid the work. */
+  void (*ready)(mv_device *, const mv_linear *, const mv_linear_dims *dims);
 
   void (*linear)(mv_device *, const mv_linear_dims *, const mv_linear *, const void *x, void *y);
   void (*rmsnorm)(mv_device *, const mv_rmsnorm_dims *, const void *x, const float *w, void *y);

@@ -34,6 +34,22 @@ static void copy_cpu(mv_device *device, void *dst, const void *src, size_t n_byt
   if (device->error.code == MV_OK && n_bytes) memcpy(dst, src, n_bytes);
 }
 
+static void room_cpu(mv_device *device, size_t *n_free, size_t *n_total) {
+  (void)device;
+  *n_total = 0;
+#ifdef _SC_PHYS_PAGES
+  long n_page = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  if (n_page > 0 && page > 0) *n_total = (size_t)n_page * (size_t)page;
+#endif
+  *n_free = *n_total;
+}
+
+static void ready_cpu(mv_device *device, const mv_linear *linear, const mv_linear_dims *dims) {
+  (void)device;
+  (void)linear;
+  (void)dims;
+}
+
 static mv_dtype between_cpu(mv_dtype precision) {
   (void)precision;
   return MV_DTYPE_F32;
@@ -68,6 +84,8 @@ const mv_ops mv_ops_cpu = {
     .place = place_cpu,
     .upload = copy_cpu,
     .download = copy_cpu,
+    .room = room_cpu,
+    .ready = ready_cpu,
     .linear = mv_linear_cpu,
     .rmsnorm = mv_rmsnorm_cpu,
     .rope_table = mv_rope_table_cpu,

@@ -44,21 +44,6 @@ static void free_rows(mv_engine *e) {
   mv_free(e->running);
 }
 
-/* A plan that the machine cannot hold is refused now, not when half of it is taken. */
-static mv_status check_plan(const mv_engine *e, mv_error *err) {
-  mv_memory_plan plan;
-  size_t have = mv_machine_bytes();
-  MV_TRY(
-      mv_memory_plan_init(&plan, e->model->checkpoint, e->model->precision, &e->options, 0, err));
-  if (!have || plan.total_bytes <= have) return MV_OK;
-  return mv_fail(err, MV_ERR_MEMORY,
-                 "the plan needs %zu MB (weights %zu, keys and values %zu, activations %zu, logits "
-                 "%zu), the machine has %zu: lower the batch or the context",
-                 plan.total_bytes >> 20, plan.weight_bytes >> 20, plan.kv_bytes >> 20,
-                 (plan.decoder_bytes + plan.image_bytes) >> 20, plan.logits_bytes >> 20,
-                 have >> 20);
-}
-
 mv_status mv_engine_new(mv_engine **out, mv_model *model, const mv_engine_options *options,
                         mv_error *err) {
   *out = NULL;
@@ -68,7 +53,7 @@ mv_status mv_engine_new(mv_engine **out, mv_model *model, const mv_engine_option
   if (options) e->options = *options;
   pthread_mutex_init(&e->lock, NULL);
   pthread_cond_init(&e->work, NULL);
-  mv_status status = check_plan(e, err);
+  mv_status status = mv_plan_check(model, &e->options, err);
   e->max_verify = mv_engine_options_resolve(&e->options);
   e->limits = (mv_job_limits){e->options.max_tokens, e->options.max_draft, fresh_key(e)};
   if (status == MV_OK) status = make_rows(e, err);

@@ -95,8 +95,9 @@ struct mv_engine {
 /* Zeros become numbers, but for kv_tokens and image_tokens. Returns the rows that may have logits.
  */
 int mv_engine_options_resolve(mv_engine_options *options);
-/* Bytes of memory of this machine; 0 when unknown. */
-size_t mv_machine_bytes(void);
+/* A plan that the device (a CPU: the machine) cannot hold is refused now, not when half of it is
+ * taken. MV_ERR_MEMORY. */
+mv_status mv_plan_check(mv_model *model, const mv_engine_options *options, mv_error *err);
 
 /* ---- pool.c ---- */
 

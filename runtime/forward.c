@@ -93,6 +93,32 @@ void mv_activations_free(mv_activations *act, mv_model *model) {
   memset(act, 0, sizeof *act);
 }
 
+/* ---- products made ready ---- */
+
+static void ready(mv_model *m, const mv_linear *w, int n_row, mv_dtype x, mv_dtype y, int adds) {
+  mv_linear_dims dims = {n_row, w->n_in, w->n_out, x, y, adds, MV_LINEAR_MANY};
+  m->ops->ready(&m->device, w, &dims);
+}
+
+/* Layers are alike. */
+static void ready_stack(mv_model *m, const mv_stack *s, int n_row) {
+  const mv_layer *layer = &s->layers[0];
+  int n_mlp = slice_of(m, n_row);
+  ready(m, &layer->qkv, n_row, m->dtype, between(m), 0);
+  ready(m, &layer->o, n_row, m->dtype, MV_DTYPE_F32, 1);
+  ready(m, &layer->gate_up, n_mlp, m->dtype, between(m), 0);
+  ready(m, &layer->down, n_mlp, m->dtype, MV_DTYPE_F32, 1);
+}
+
+void mv_model_ready(mv_model *m, int max_rows, int n_patch) {
+  int n_group = n_patch * m->vision.d_model / m->merger_fc1.n_in;
+  ready_stack(m, &m->decoder, max_rows);
+  ready_stack(m, &m->vision, n_patch);
+  ready(m, &m->patch_embed, n_patch, between(m), MV_DTYPE_F32, 0);
+  ready(m, &m->merger_fc1, n_group, m->dtype, between(m), 0);
+  ready(m, &m->merger_fc2, n_group, between(m), MV_DTYPE_F32, 0);
+}
+
 /* ---- one layer of either stack ---- */
 
 /* What a pass over a stack works on. */

@@ -40,6 +40,10 @@ mv_status mv_activations_init(mv_activations *act, mv_model *model, const mv_sta
                               int max_rows, mv_error *err);
 void mv_activations_free(mv_activations *act, mv_model *model);
 
+/* Makes the device ready for prompts of up to max_rows rows and images of up to n_patch patches, so
+ * that it chooses nothing by measuring amid the work. May take seconds, once for a kind of card. */
+void mv_model_ready(mv_model *model, int max_rows, int n_patch);
+
 /* Called with every named stage as it is computed ("vision.block" 3, ...); rows are device memory.
  * layer is -1 for stages without a number. */
 typedef struct mv_tap {

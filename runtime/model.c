@@ -51,6 +51,23 @@ static const void *place(loader *ld, const void *host, size_t n_bytes) {
   return placed;
 }
 
+/* Device memory for matrices that lie one after another, to be filled by finish; NULL on a device
+ * that borrows them where they are. */
+static void *reserve(loader *ld, size_t n_bytes) {
+  if (!ld->model->device.copies_weights || ld->status != MV_OK) return NULL;
+  const void *reserved = ld->model->ops->place(&ld->model->device, NULL, n_bytes);
+  ld->status = mv_device_status(&ld->model->device, ld->err);
+  return (void *)(uintptr_t)reserved;
+}
+
+static const void *finish(loader *ld, const void *host, size_t n_bytes, void *reserved) {
+  if (!reserved) return place(ld, host, n_bytes);
+  if (host && ld->status == MV_OK)
+    ld->model->ops->upload(&ld->model->device, reserved, host, n_bytes);
+  if (ld->status == MV_OK) ld->status = mv_device_status(&ld->model->device, ld->err);
+  return reserved;
+}
+
 static float element(const mv_weight *w, size_t i) {
   const char *at = (const char *)w->data + i * mv_dtype_bytes(w->dtype);
   if (w->dtype == MV_DTYPE_F32) {
@@ -90,7 +107,7 @@ static mv_dtype matrix_dtype(const loader *ld, const mv_weight *w) {
 
 /* Random numbers in the place of a matrix, of a size that keeps activations as they are. */
 static const void *random_matrix(loader *ld, const mv_weight *w, mv_dtype dtype, int64_t rows,
-                                 int64_t cols) {
+                                 int64_t cols, void *reserved) {
   mv_model *m = ld->model;
   size_t n_bytes = (size_t)rows * (size_t)cols * mv_dtype_bytes(dtype);
   mv_fill_dims dims = {.n_row = (int)rows,
@@ -101,38 +118,34 @@ static const void *random_matrix(loader *ld, const mv_weight *w, mv_dtype dtype,
                        .spread = sqrtf(3.0f / (float)w->cols),
                        .seed = ++ld->n_random};
   if (ld->status != MV_OK) return NULL;
-  if (!m->device.copies_weights) {
-    void *out = take(ld, n_bytes);
-    if (out) m->ops->fill(&m->device, &dims, out);
-    return place(ld, out, n_bytes);
-  }
-  const void *out = m->ops->place(&m->device, NULL, n_bytes);
-  if (out) m->ops->fill(&m->device, &dims, (void *)(uintptr_t)out);
-  ld->status = mv_device_status(&m->device, ld->err);
-  return out;
+  void *out = reserved ? reserved : take(ld, n_bytes);
+  if (out) m->ops->fill(&m->device, &dims, out);
+  return finish(ld, reserved ? NULL : out, n_bytes, reserved);
+}
+
+static void convert_row(const mv_weight *w, size_t r, mv_dtype dtype, void *out) {
+  size_t n = (size_t)w->cols;
+  if (w->dtype == dtype)
+    memcpy(out, (const char *)w->data + r * n * mv_dtype_bytes(dtype), n * mv_dtype_bytes(dtype));
+  else if (dtype == MV_DTYPE_F32)
+    for (size_t c = 0; c < n; c++) ((float *)out)[c] = element(w, r * n + c);
+  else
+    for (size_t c = 0; c < n; c++) ((uint16_t *)out)[c] = mv_f32_to_bf16(element(w, r * n + c));
 }
 
 /* The matrix in `dtype`, with zeros below and to the right up to [rows, cols]. */
 static const void *load_matrix(loader *ld, const mv_weight *w, mv_dtype dtype, int64_t rows,
-                               int64_t cols) {
+                               int64_t cols, void *reserved) {
   size_t size = mv_dtype_bytes(dtype), n_bytes = (size_t)rows * (size_t)cols * size;
   int is_whole = rows == w->rows && cols == w->cols;
-  if (!w->data) return random_matrix(ld, w, dtype, rows, cols);
-  if (w->dtype == dtype && w->aligned && is_whole) return place(ld, w->data, n_bytes);
+  if (!w->data) return random_matrix(ld, w, dtype, rows, cols, reserved);
+  if (w->dtype == dtype && w->aligned && is_whole) return finish(ld, w->data, n_bytes, reserved);
   char *out = take_converted(ld, n_bytes);
   if (!out) return NULL;
   if (!is_whole) memset(out, 0, n_bytes);
-  for (size_t r = 0; r < (size_t)w->rows; r++) {
-    char *row = out + r * (size_t)cols * size;
-    for (size_t c = 0; c < (size_t)w->cols; c++) {
-      float x = element(w, r * (size_t)w->cols + c);
-      if (dtype == MV_DTYPE_F32)
-        ((float *)(void *)row)[c] = x;
-      else
-        ((uint16_t *)(void *)row)[c] = mv_f32_to_bf16(x);
-    }
-  }
-  return place(ld, out, n_bytes);
+  for (size_t r = 0; r < (size_t)w->rows; r++)
+    convert_row(w, r, dtype, out + r * (size_t)cols * size);
+  return finish(ld, out, n_bytes, reserved);
 }
 
 /* Which tensors a product is stacked from: n_part weights, and as many biases or none. */
@@ -168,19 +181,28 @@ static void load_bias(loader *ld, const stacked *s, int layer, mv_linear *out) {
   out->bias_bf16 = place(ld, narrow, n_bytes / 2);
 }
 
-static mv_linear load_linear(loader *ld, const stacked *s, int layer) {
+/* Sizes and the number format. */
+static mv_linear shape_linear(const loader *ld, const stacked *s, int layer) {
   mv_linear out = {.n_part = s->n_part};
-  out.dtype = matrix_dtype(ld, mv_checkpoint_get(ld->ckpt, s->weight[0], layer));
-  for (int i = 1; i < s->n_part; i++) /* parts of one product share a format */
-    if (matrix_dtype(ld, mv_checkpoint_get(ld->ckpt, s->weight[i], layer)) != out.dtype)
-      out.dtype = MV_DTYPE_F32;
   for (int i = 0; i < s->n_part; i++) {
     const mv_weight *w = mv_checkpoint_get(ld->ckpt, s->weight[i], layer);
-    int64_t rows = padded(ld, w->rows, s->pad_out), cols = padded(ld, w->cols, s->pad_in);
-    out.n_in = (int)cols;
-    out.n_out += (int)rows;
-    out.part[i].n_row = (int)rows;
-    out.part[i].w = load_matrix(ld, w, out.dtype, rows, cols);
+    mv_dtype dtype = matrix_dtype(ld, w);
+    out.dtype = i == 0 || dtype == out.dtype ? dtype : MV_DTYPE_F32; /* one for all parts */
+    out.n_in = (int)padded(ld, w->cols, s->pad_in);
+    out.part[i].n_row = (int)padded(ld, w->rows, s->pad_out);
+    out.n_out += out.part[i].n_row;
+  }
+  return out;
+}
+
+static mv_linear load_linear(loader *ld, const stacked *s, int layer) {
+  mv_linear out = shape_linear(ld, s, layer);
+  size_t row_bytes = (size_t)out.n_in * mv_dtype_bytes(out.dtype);
+  char *reserved = reserve(ld, (size_t)out.n_out * row_bytes); /* one matrix, so one product */
+  for (int i = 0; i < s->n_part; i++) {
+    const mv_weight *w = mv_checkpoint_get(ld->ckpt, s->weight[i], layer);
+    out.part[i].w = load_matrix(ld, w, out.dtype, out.part[i].n_row, out.n_in, reserved);
+    if (reserved) reserved += (size_t)out.part[i].n_row * row_bytes;
   }
   if (s->has_bias) load_bias(ld, s, layer, &out);
   return out;
@@ -303,7 +325,9 @@ static mv_status load_weights(mv_model *model, mv_error *err) {
   model->merger_fc2 = load_linear(&ld, &fc2, 0);
   const mv_weight *embed = mv_checkpoint_get(model->checkpoint, MV_W_EMBED, 0);
   model->embed_dtype = matrix_dtype(&ld, embed);
-  model->embed = load_matrix(&ld, embed, model->embed_dtype, embed->rows, embed->cols);
+  size_t embed_bytes = (size_t)(embed->rows * embed->cols) * mv_dtype_bytes(model->embed_dtype);
+  model->embed = load_matrix(&ld, embed, model->embed_dtype, embed->rows, embed->cols,
+                             reserve(&ld, embed_bytes));
   load_decoder(&ld, &config->text);
   model->final_norm = load_vector(&ld, MV_W_FINAL_NORM, 0);
   if (mv_checkpoint_head_is_tied(model->checkpoint))

@@ -1,6 +1,5 @@
 /* What an engine will take, before it takes it. */
 #include <string.h>
-#include <unistd.h>
 
 #include "runtime/engine.h"
 
@@ -20,15 +19,6 @@ int mv_engine_options_resolve(mv_engine_options *o) {
   if (o->no_speculation) return o->max_batch;
   int with_drafts = o->max_batch + o->max_draft;
   return with_drafts > VERIFY_ROWS ? with_drafts : VERIFY_ROWS;
-}
-
-size_t mv_machine_bytes(void) {
-#ifdef _SC_PHYS_PAGES
-  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
-#else
-  return 0;
-#endif
 }
 
 static mv_stack decoder_shape(const mv_text_config *t) {
@@ -105,4 +95,22 @@ mv_status mv_memory_plan_init(mv_memory_plan *plan, const mv_checkpoint *checkpo
                       plan->vision_bytes + plan->image_bytes + plan->logits_bytes +
                       plan->host_bytes;
   return MV_OK;
+}
+
+/* A card's weights are there already, its buffers as wide as it wants them. */
+mv_status mv_plan_check(mv_model *model, const mv_engine_options *options, mv_error *err) {
+  mv_memory_plan plan;
+  size_t have, total;
+  MV_TRY(mv_memory_plan_init(&plan, model->checkpoint, model->precision, options, 0, err));
+  model->ops->room(&model->device, &have, &total);
+  MV_TRY(mv_device_status(&model->device, err));
+  size_t working = mv_activations_bytes(model, &model->decoder, plan.max_rows + plan.max_verify);
+  size_t need = plan.total_bytes - plan.decoder_bytes + working;
+  if (have && model->device.copies_weights) have += plan.weight_bytes + plan.host_bytes;
+  if (!have || need <= have) return MV_OK;
+  return mv_fail(err, MV_ERR_MEMORY,
+                 "%s: the plan needs %zu MB (weights %zu, keys and values %zu, activations %zu, "
+                 "logits %zu), there are %zu: lower the batch or the context",
+                 model->device.name, need >> 20, plan.weight_bytes >> 20, plan.kv_bytes >> 20,
+                 (working + plan.image_bytes) >> 20, plan.logits_bytes >> 20, have >> 20);
 }

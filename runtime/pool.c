@@ -5,6 +5,7 @@
 #include "runtime/engine.h"
 
 #define FIRST_IMAGE_TOKENS 4096
+#define USUAL_PATCHES 1296 /* 504 x 504 pixels, as the model card advises */
 
 size_t mv_pool_stride(const mv_engine *engine) {
   const mv_stack *s = &engine->model->decoder;
@@ -44,13 +45,14 @@ static mv_status make_pages(mv_engine *e, size_t n_page, mv_error *err) {
   return status;
 }
 
-/* Pages for max_batch requests like this, or as many as a quarter of the machine holds. */
+/* Pages for max_batch requests like this, or as many as a quarter of what is free holds. */
 static mv_status grow_pages(mv_engine *e, const mv_job *job, mv_error *err) {
   const mv_stack *s = &e->model->decoder;
   size_t page = mv_kv_page_bytes(s->n_kv, s->d_head, e->model->dtype) * (size_t)s->n_layer;
   size_t need = (size_t)job->n_page_need, n = need * (size_t)e->options.max_batch;
-  size_t fair = mv_machine_bytes() / 4 / page;
-  if (n > fair) n = fair;
+  size_t n_free, n_total;
+  e->model->ops->room(&e->model->device, &n_free, &n_total);
+  if (n > n_free / 4 / page) n = n_free / 4 / page;
   return make_pages(e, n > need ? n : need, err);
 }
 
@@ -78,6 +80,7 @@ static mv_status grow_image_rows(mv_engine *e, const mv_job *job, mv_error *err)
 mv_status mv_pool_init(mv_engine *e, mv_error *err) {
   size_t vocab_bytes = (size_t)e->model->head.n_out * sizeof *e->logits;
   int max_rows = e->options.max_rows + e->max_verify;
+  mv_model_ready(e->model, e->options.max_rows, USUAL_PATCHES);
   MV_TRY(mv_activations_init(&e->decoder, e->model, &e->model->decoder, max_rows, err));
   e->logits = device_alloc(e, (size_t)e->max_verify * vocab_bytes);
   e->picks = device_alloc(e, (size_t)e->max_verify * sizeof *e->picks);

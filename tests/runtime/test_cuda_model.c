@@ -283,7 +283,7 @@ START_TEST(random_weights_are_the_cpus) {
 }
 END_TEST
 
-/* ---- dumps and failures ---- */
+/* ---- dumps ---- */
 
 static size_t free_memory(void) {
   size_t n_free = 0, n_total = 0;
@@ -312,6 +312,64 @@ START_TEST(stages_can_be_dumped) {
   ck_assert_int_eq(remove(dir), 0);
 }
 END_TEST
+
+/* ---- memory and times of products ---- */
+
+/* A plan larger than the card is refused by its numbers, before anything is taken. */
+START_TEST(a_plan_beyond_the_card_is_refused) {
+  mv_model *model = open_on("cuda", 1, MV_PRECISION_BF16);
+  mv_engine *engine;
+  size_t saved = sim_settings()->memory_bytes, n_free = free_memory();
+  sim_settings()->memory_bytes = saved - n_free + ((size_t)600 << 20);
+  mv_engine_options options = {.kv_tokens = (size_t)1 << 22, .max_rows = 32};
+  ck_assert_int_eq(mv_engine_new(&engine, model, &options, &err), MV_ERR_MEMORY);
+  ck_assert_msg(strncmp(err.msg, "cuda:0: the plan needs ", 23) == 0, "%s", err.msg);
+  ck_assert_uint_eq(free_memory(), (size_t)600 << 20);
+  options.kv_tokens = 4096;
+  ck_assert_msg(mv_engine_new(&engine, model, &options, &err) == MV_OK, "%s", err.msg);
+  mv_engine_free(engine);
+  mv_model_close(model);
+  sim_settings()->memory_bytes = saved;
+  assert_no_report();
+}
+END_TEST
+
+/* Calls of the runtime until an engine is open. */
+static long calls_to_open(void) {
+  mv_model *model;
+  mv_engine *engine;
+  sim_fail_call(-1, 0);
+  model = open_on("cuda", 1, MV_PRECISION_BF16);
+  ck_assert_msg(mv_engine_new(&engine, model, NULL, &err) == MV_OK, "%s", err.msg);
+  mv_engine_free(engine);
+  mv_model_close(model);
+  return sim_fail_call(-1, 0);
+}
+
+static char cache_dir[] = "/tmp/medvision-cache-XXXXXX";
+
+static void open_cache(void) {
+  ck_assert_ptr_nonnull(mkdtemp(cache_dir));
+  ck_assert_int_eq(setenv("XDG_CACHE_HOME", cache_dir, 1), 0);
+}
+
+static void close_cache(void) {
+  char command[80];
+  snprintf(command, sizeof command, "rm -r %s", cache_dir);
+  ck_assert_int_eq(system(command), 0);
+  strcpy(cache_dir + strlen(cache_dir) - 6, "XXXXXX");
+  ck_assert_int_eq(setenv("XDG_CACHE_HOME", "/dev/null", 1), 0);
+}
+
+START_TEST(products_are_timed_once_for_a_kind_of_card) {
+  long first = calls_to_open(), second = calls_to_open();
+  printf("opening an engine takes %ld calls at first, %ld later\n", first, second);
+  ck_assert_int_lt(second, first / 4);
+  assert_no_report();
+}
+END_TEST
+
+/* ---- failures ---- */
 
 /* Every so many-th call of the runtime fails, one a run: opening, loading, vision, prompt, tokens.
  */
@@ -361,8 +419,14 @@ static Suite *suite(void) {
   tcase_add_test(t, the_engine_answers_as_on_the_cpu);
   tcase_add_test(t, random_weights_are_the_cpus);
   tcase_add_test(t, stages_can_be_dumped);
-  tcase_add_test(t, a_failing_call_is_an_error_and_nothing_worse);
+  tcase_add_test(t, a_plan_beyond_the_card_is_refused);
   suite_add_tcase(s, t);
+  TCase *timed =
+      tcase_create("timed before"); /* else most calls would be those that time products */
+  tcase_add_checked_fixture(timed, open_cache, close_cache);
+  tcase_add_test(timed, products_are_timed_once_for_a_kind_of_card);
+  tcase_add_test(timed, a_failing_call_is_an_error_and_nothing_worse);
+  suite_add_tcase(s, timed);
   return s;
 }
 
