@@ -7,7 +7,7 @@
 #include "kernels/cpu.h"
 
 #define MAX_D_HEAD 256
-#define QUERY_BLOCK 32 /* queries that share one key tile brought into f32 */
+#define QUERY_BLOCK 64 /* queries that share one key tile brought into f32 */
 
 size_t mv_kv_page_bytes(int n_kv, int d_head, mv_dtype dtype) {
   return 2 * (size_t)n_kv * MV_PAGE_TOKENS * (size_t)d_head * mv_dtype_bytes(dtype);
@@ -127,13 +127,12 @@ static void start_queries(tiles *t, int n_query, int d) {
  * are zero: their scores are masked. */
 static void load_tile(const mv_cpu_simd *simd, tiles *t, mv_dtype dtype, const void *k,
                       const void *v, size_t ld, int n_key, int d) {
-  float row[MAX_D_HEAD];
-  if (n_key < MV_KEY_TILE) memset(t->k, 0, (size_t)d * MV_KEY_TILE * sizeof *t->k);
-  for (int j = 0; j < n_key; j++) {
-    mv_row_load(simd, dtype, mv_at(k, dtype, (size_t)j * ld), row, d);
-    for (int i = 0; i < d; i++) t->k[i * MV_KEY_TILE + j] = row[i];
+  if (dtype == MV_DTYPE_BF16)
+    simd->tile_keys_bf16(k, ld, n_key, d, t->k);
+  else
+    simd->tile_keys_f32(k, ld, n_key, d, t->k);
+  for (int j = 0; j < n_key; j++)
     mv_row_load(simd, dtype, mv_at(v, dtype, (size_t)j * ld), t->v + j * d, d);
-  }
 }
 
 /* Adds one loaded tile to query i's running softmax; it sees the first `visible` keys. */

@@ -41,8 +41,11 @@ typedef struct mv_cpu_simd {
                     float *acc);
 
   /* Attention over one tile of MV_KEY_TILE keys, d values a head:
-   * scores[r*64 + j] = <q_r, k_j> with k_t [d][64] (keys side by side), and
+   * k_t[i*64 + j] = k[j*ldk + i] in f32 (keys side by side; those from n_key on are zero),
+   * scores[r*64 + j] = <q_r, k_j>, and
    * out[r*d + i] += sum_j p[r*64 + j] * v[j*d + i]. */
+  void (*tile_keys_f32)(const float *k, size_t ldk, int n_key, int d, float *k_t);
+  void (*tile_keys_bf16)(const uint16_t *k, size_t ldk, int n_key, int d, float *k_t);
   void (*tile_scores)(const float *q, int n_row, const float *k_t, int d, float *scores);
   void (*tile_values)(const float *p, int n_row, const float *v, int n_key, int d, float *out);
   /* x[i] = exp(x[i] - max), returns the sum, in lane order. n is a multiple of 16. */
