@@ -1,7 +1,7 @@
 """Write bench/RESULTS.md from bench/results/: results.py [FOLDER]. Standard library only.
 
     machine-*.json    what benches ran on: written by `results.py --machine NAME`
-    peers-*.jsonl     one line an engine and round (bench/peers/run.sh)
+    peers-*.jsonl     one line an engine (bench/peers/run.sh)
     kernels-*.json    medvision bench kernels --json
     throughput-*.jsonl  medvision bench throughput --json
 
@@ -77,23 +77,19 @@ def describe(path):
 
 # ---- tables -----------------------------------------------------------------------------------
 
-def peer_figures(line):
-    """(prefill ms, decode step ms): medians of all runs and steps."""
-    if line["engine"] == "medvision":
-        return line["median_prefill_ms"], line["median_itl_ms"]
-    return line["prefill_ms"], line["decode_ms"]
-
-
 def peers(path):
     lines = load(path)
-    rows = [[n["engine"], n["version"], "%.0f" % peer_figures(n)[0], "%.1f" % peer_figures(n)[1]]
-            for n in lines]
+    n = lines[0]
+    rows = [[n["engine"], n["version"], "%.0f" % n["prefill_ms"], "%.1f" % n["decode_ms"],
+             *("%.2f" % n["first_takes"][phase] for phase in ("prefill", "decode"))] for n in lines]
     first = {tuple(n["greedy_ids"][:4]) for n in lines}
-    text = ("7B's widths, 2 layers, bf16, %d threads: 700 tokens in, 20 decode steps (`bench/peers/run.sh`). "
-            % max(n["threads"] for n in lines))
+    text = ("7B's widths, 2 layers, bf16, %d threads: %d tokens in, then runs of %d decode steps, in turns, %d rounds "
+            "(`bench/peers/run.sh`). The last two columns: what %s takes, as a part of what the engine of "
+            "the row takes, median over rounds. " % (n["threads"], n["prefill_tokens"], n["steps"], n["rounds"], n["engine"]))
     text += "All engines gave the same first tokens.\n\n" if len(first) == 1 else \
         "**The engines disagree on the first tokens: they did not run the same model.**\n\n"
-    return text + table(["engine", "version", "prefill, ms", "decode step, ms"], rows), len(first) > 1
+    return text + table(["engine", "version", "prefill, ms", "decode step, ms", "prefill ratio", "decode ratio"],
+                        rows), len(first) > 1
 
 
 def kernels(path):

@@ -1,40 +1,24 @@
-"""What the peers' benches share: the request, the timing and the result line.
+"""One engine of bench/peers/turns.py: a process that works when it is told to.
 
-The request is the same everywhere: the prefill of n token ids (those `medvision bench latency
---write-ids` wrote, or else a fixed arithmetic sequence below the tokenizer's special ids; no
-picture), then greedy steps of one token. Weights stay in bf16.
+An engine has prefill(prompt), which starts from an empty cache and decides the first token,
+step(), which decides the next one, and finish(), which returns the tokens decided. The prompt has
+"ids" and the "text" they are. On standard input come the lines `prefill`, `decode N` and `finish`;
+each is answered by one JSON line, with the milliseconds of every call or with the tokens.
 """
 import argparse
 import json
 import os
-import statistics
+import sys
 import time
-
-PREFILL_TOKENS = 700
 
 
 def arguments(text):
     ap = argparse.ArgumentParser(description=text)
-    ap.add_argument("model", help="checkpoint folder")
+    ap.add_argument("model", help="checkpoint folder, bf16")
     ap.add_argument("--threads", type=int, default=os.cpu_count())
-    ap.add_argument("--tokens", type=int, default=PREFILL_TOKENS, help="length of the prefill")
-    ap.add_argument("--ids", help="JSON file with the ids of the prompt")
-    ap.add_argument("--prefills", type=int, default=5, help="timed runs, after one to warm up")
-    ap.add_argument("--steps", type=int, default=20, help="timed decode steps, after two")
+    ap.add_argument("--prompt", required=True, help="JSON file with the prompt's text and ids")
+    ap.add_argument("--context", type=int, default=1024, help="tokens of prompt and answer")
     return ap
-
-
-def prompt_ids(a):
-    """--ids, or n ids that exist in the checkpoint's vocabulary and are ordinary text."""
-    if a.ids:
-        with open(a.ids, encoding="utf-8") as f:
-            ids = json.load(f)
-        a.tokens = len(ids)
-        return ids
-    with open(os.path.join(a.model, "config.json"), encoding="utf-8") as f:
-        config = json.load(f)
-    first_special = config["vision_start_token_id"] - 9
-    return [(7 + 7919 * i) % first_special for i in range(a.tokens)]
 
 
 def timed(function, *args):
@@ -44,27 +28,20 @@ def timed(function, *args):
     return 1e3 * (time.perf_counter() - begin), result
 
 
-def measure(prefill, step, a):
-    """prefill() returns the logits after the prompt from an empty cache; step(id) those after
-    one more token. Returns the medians and the greedy ids, by which peers can be held together."""
-    timed(prefill)
-    runs = [timed(prefill) for _ in range(a.prefills)]
-    ids, steps = [best(runs[-1][1])], []
-    for _ in range(a.steps + 2):
-        ms, logits = timed(step, ids[-1])
-        ids.append(best(logits))
-        steps.append(ms)
-    return {"prefill_ms": statistics.median(r[0] for r in runs),
-            "decode_ms": statistics.median(steps[2:]), "greedy_ids": ids[:8]}
-
-
-def best(logits):
-    return int(logits.argmax())
-
-
-def report(engine, version, a, load_ms, result):
-    line = {"engine": engine, "version": version, "dtype": "bf16", "threads": a.threads,
-            "prefill_tokens": a.tokens, "prefill_ms": round(result["prefill_ms"], 2),
-            "decode_ms": round(result["decode_ms"], 3), "load_ms": round(load_ms, 1),
-            "prefills": a.prefills, "steps": a.steps, "greedy_ids": result["greedy_ids"]}
+def say(line):
     print(json.dumps(line), flush=True)
+
+
+def serve(name, version, make, a):
+    with open(a.prompt, encoding="utf-8") as f:
+        prompt = json.load(f)
+    load_ms, engine = timed(make)
+    say({"engine": name, "version": version, "load_ms": round(load_ms, 1)})
+    for line in sys.stdin:
+        verb, *count = line.split()
+        if verb == "prefill":
+            say([timed(engine.prefill, prompt)[0]])
+        elif verb == "decode":
+            say([timed(engine.step)[0] for _ in range(int(count[0]))])
+        else:
+            say(engine.finish())

@@ -1,10 +1,9 @@
 #!/bin/sh
-# The full-width two-layer checkpoint through this program and its peers, one after the other, twice,
-# on the same prompt. Usage: bench/peers/run.sh [THREADS]; lines go to bench/results/peers-cpu.jsonl.
+# The full-width two-layer checkpoint through this program and its peers, in turns, on one prompt.
+# Usage: bench/peers/run.sh [THREADS]; lines go to bench/results/peers-cpu.jsonl.
 # The peers' packages are taken from .venv (bench/peers/README.md says how).
 set -eu
 python=${PYTHON:-.venv/bin/python}
-threads=${1:-$(nproc)}
 model=${MODEL:-build/fullwidth}
 if ! "$python" -c 'import torch, transformers, llama_cpp, gguf' 2>/dev/null; then
   echo "skip: peers need .venv with bench/peers/requirements.txt (see bench/peers/README.md)"
@@ -12,13 +11,6 @@ if ! "$python" -c 'import torch, transformers, llama_cpp, gguf' 2>/dev/null; the
 fi
 [ -d "$model" ] || "$python" tests/reference/make_fullwidth.py "$model"
 out=bench/results/peers-cpu.jsonl
-ids=build/prompt_ids.json
 mkdir -p bench/results
-: >"$out.part"
-for _ in 1 2; do
-  build/medvision bench latency --model "$model" --device cpu --dtype bf16 --threads "$threads" \
-    --input-len 700 --output-len 21 --write-ids "$ids" --json >>"$out.part"
-  "$python" bench/peers/transformers_cpu.py "$model" --threads "$threads" --ids "$ids" >>"$out.part"
-  "$python" bench/peers/llama_cpp_cpu.py "$model" --threads "$threads" --ids "$ids" 2>/dev/null >>"$out.part"
-done
+"$python" bench/peers/turns.py "$model" --threads "${1:-$(nproc)}" >"$out.part"
 mv "$out.part" "$out"
