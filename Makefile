@@ -30,20 +30,20 @@ test:
 	@.ci/setup test
 	$(CMAKE) -S . -B build -DBUILD_TESTING=ON -DMV_WERROR=$(if $(CI),ON,OFF) $(CMAKE_ARGS)
 	$(CMAKE) --build build --parallel $(JOBS)
-	cd build && ctest --output-on-failure --label-exclude slow
+	cd build && ctest --parallel $(JOBS) --output-on-failure --label-exclude slow
 	$(MAKE) asan
 
 asan:
 	@.ci/setup test
 	$(CMAKE) -S . -B build-asan -DBUILD_TESTING=ON -DMV_ASAN=ON -DMV_SIM=OFF $(CMAKE_ARGS)
 	$(CMAKE) --build build-asan --parallel $(JOBS)
-	cd build-asan && ctest --output-on-failure --label-exclude 'slow|lint|python'
+	cd build-asan && ctest --parallel $(JOBS) --output-on-failure --label-exclude 'slow|lint|python'
 
 sim: build-tests
-	cd build && ctest --output-on-failure --label-regex sim
+	cd build && ctest --parallel $(JOBS) --output-on-failure --label-regex sim
 
 lint: build-tests
-	cd build && ctest --output-on-failure --label-regex lint
+	cd build && ctest --parallel $(JOBS) --output-on-failure --label-regex lint
 
 .PHONY: build-tests
 build-tests:
