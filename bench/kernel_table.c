@@ -119,7 +119,17 @@ const bench_case bench_kernel_table[] = {
      {.op = "window_attention", .n_row = PATCHES, EYES, .y = BF16, .spans = image, .n_span = 1}},
     {"vision", "", {.op = "swiglu", .n_row = PATCHES, .d = VFF, .y = BF16}},
     {"vision", "", {.op = "gelu", .n_row = TOKENS, .d = MD, .x = BF16, .y = BF16}},
-    {"vision", "", {.op = "gather_rows", .n_row = PATCHES, .d = 1176, .y = BF16}},
+    {"vision", "", {.op = "gather_rows", .n_row = TOKENS, .d = D}},
+    {"vision",
+     "",
+     {.op = "patches",
+      .n_row = PATCHES,
+      .d = 14,
+      .height = 504,
+      .width = 504,
+      .channels = 3,
+      .merge = 2,
+      .temporal = 2}},
     {"load", "random gate", {.op = "fill", .n_row = FF, .d = D, .y = BF16}},
 };
 
@@ -132,7 +142,7 @@ bench_case bench_case_for(const bench_case *row, const mv_ops *ops) {
   if (strcmp(c->op, "linear") ==
       0) { /* the residual and the logits stay f32, as does precision fp32 */
     if (c->x == BF16 && !c->accumulate && strcmp(row->what, "head") != 0) c->y = BF16;
-  } else if (strcmp(c->op, "rope") == 0) {
+  } else if (strcmp(c->op, "rope") == 0 || strcmp(c->op, "patches") == 0) {
     c->y = BF16;
   } else if (strcmp(c->op, "kv_write") == 0 || strcmp(c->op, "attention") == 0 ||
              strcmp(c->op, "window_attention") == 0 || strcmp(c->op, "swiglu") == 0) {

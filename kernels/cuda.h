@@ -113,6 +113,8 @@ void mv_embed_cuda(mv_device *device, const mv_gather_dims *dims, const int32_t 
                    const void *table, const void *image, void *out);
 void mv_gather_rows_cuda(mv_device *device, const mv_gather_dims *dims, const int32_t *index,
                          const void *x, void *out);
+void mv_patches_cuda(mv_device *device, const mv_patches_dims *dims, const uint8_t *pixels,
+                     const float *value, const int32_t *order, void *out);
 void mv_fill_cuda(mv_device *device, const mv_fill_dims *dims, void *x);
 void mv_sample_cuda(mv_device *device, const mv_sample_dims *dims, const mv_sample_row *rows,
                     const float *logits, mv_pick *picks, mv_pick *best);

@@ -6,7 +6,7 @@
  *   image  f32 | bf16 [n_image, d]    dtype (the merger's output)
  *   out    f32 | bf16 [n_row, d]      dtype
  *
- * gather_rows: out[r,:] = x[index[r],:], converting: the window order of patches and its inverse
+ * gather_rows: out[r,:] = x[index[r],:], converting
  *
  *   x      f32 | bf16 [*, d] x_dtype  out  f32 | bf16 [n_row, d] dtype; not x
  *

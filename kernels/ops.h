@@ -10,7 +10,8 @@
  *   kv_copy            kernels/attention.h    tokens from slot to slot
  *   window_attention   kernels/attention.h    vision windows and whole images
  *   swiglu, gelu       kernels/activation.h   MLPs, merger
- *   embed, gather_rows kernels/gather.h       tokens and image rows; window order
+ *   embed, gather_rows kernels/gather.h       tokens and image rows; undoing the window order
+ *   patches            kernels/patches.h      pixels to rows of the patch embedding
  *   fill               kernels/fill.h         random weights
  *   sample             kernels/sample.h       logits to tokens and log-probabilities
  *
@@ -34,6 +35,7 @@
 #include "kernels/fill.h"
 #include "kernels/gather.h"
 #include "kernels/linear.h"
+#include "kernels/patches.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
 #include "kernels/sample.h"
@@ -85,6 +87,8 @@ typedef struct mv_ops {
                 const void *image, void *out);
   void (*gather_rows)(mv_device *, const mv_gather_dims *, const int32_t *index, const void *x,
                       void *out);
+  void (*patches)(mv_device *, const mv_patches_dims *, const uint8_t *pixels, const float *value,
+                  const int32_t *order, void *out);
   void (*fill)(mv_device *, const mv_fill_dims *, void *x);
   void (*sample)(mv_device *, const mv_sample_dims *, const mv_sample_row *rows,
                  const float *logits, mv_pick *picks, mv_pick *best);

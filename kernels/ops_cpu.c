@@ -98,6 +98,7 @@ const mv_ops mv_ops_cpu = {
     .gelu = mv_gelu_cpu,
     .embed = mv_embed_cpu,
     .gather_rows = mv_gather_rows_cpu,
+    .patches = mv_patches_cpu,
     .fill = mv_fill_cpu,
     .sample = mv_sample_cpu,
     .mark = mark_cpu,

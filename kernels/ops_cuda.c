@@ -45,6 +45,7 @@ const mv_ops mv_ops_cuda = {
     .gelu = mv_gelu_cuda,
     .embed = mv_embed_cuda,
     .gather_rows = mv_gather_rows_cuda,
+    .patches = mv_patches_cuda,
     .fill = mv_fill_cuda,
     .sample = mv_sample_cuda,
     .mark = mv_cuda_mark,

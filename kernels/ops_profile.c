@@ -141,6 +141,13 @@ static void gather_rows_timed(mv_device *device, const mv_gather_dims *dims, con
   end(p, "gather_rows", dims->n_row, mv_gather_rows_cost(dims));
 }
 
+static void patches_timed(mv_device *device, const mv_patches_dims *dims, const uint8_t *pixels,
+                          const float *value, const int32_t *order, void *out) {
+  mv_profile *p = begin(device, "patches");
+  p->inner->patches(device, dims, pixels, value, order, out);
+  end(p, "patches", mv_patches_rows(dims), mv_patches_cost(dims));
+}
+
 static void sample_timed(mv_device *device, const mv_sample_dims *dims, const mv_sample_row *rows,
                          const float *logits, mv_pick *picks, mv_pick *best) {
   mv_profile *p = begin(device, "sample");
@@ -195,6 +202,7 @@ mv_status mv_profile_open(mv_profile **out, mv_device *device, const mv_ops **op
   p->ops.gelu = gelu_timed;
   p->ops.embed = embed_timed;
   p->ops.gather_rows = gather_rows_timed;
+  p->ops.patches = patches_timed;
   p->ops.sample = sample_timed;
   p->ops.fill = fill_timed;
   device->profile = p;

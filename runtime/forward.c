@@ -31,7 +31,7 @@ static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 typedef struct buffer_sizes {
   size_t x, h, qkv, att, gate_up, ff, rope, position, index;
-  size_t patches, patch_rows; /* 0 but for vision */
+  size_t pixels, patches; /* 0 but for vision */
 } buffer_sizes;
 
 static buffer_sizes sizes_of(const mv_model *model, const mv_stack *s, int max_rows) {
@@ -51,16 +51,16 @@ static buffer_sizes sizes_of(const mv_model *model, const mv_stack *s, int max_r
   if (s == &model->vision) {
     size_t d_patch = (size_t)model->patch_embed.n_in, d_out = (size_t)model->decoder.d_model;
     size_t group = (size_t)(model->merger_fc1.n_in / s->d_model), n_out = n / group;
-    b.patches = larger(n * d_patch, n_out * d_out) * sizeof(float);
-    b.patch_rows = n * d_patch * mid;
+    b.pixels = larger(n * d_patch, n_out * d_out * sizeof(float)); /* a byte a value at most */
+    b.patches = n * d_patch * mid;
   }
   return b;
 }
 
 size_t mv_activations_bytes(const mv_model *model, const mv_stack *stack, int max_rows) {
   buffer_sizes b = sizes_of(model, stack, max_rows);
-  return b.x + b.h + b.qkv + b.att + b.gate_up + b.ff + b.rope + b.position + b.index + b.patches +
-         b.patch_rows;
+  return b.x + b.h + b.qkv + b.att + b.gate_up + b.ff + b.rope + b.position + b.index + b.pixels +
+         b.patches;
 }
 
 mv_status mv_activations_init(mv_activations *act, mv_model *model, const mv_stack *stack,
@@ -79,16 +79,16 @@ mv_status mv_activations_init(mv_activations *act, mv_model *model, const mv_sta
   act->rope = ops->alloc(dev, b.rope);
   act->position = ops->alloc(dev, b.position);
   act->index = ops->alloc(dev, b.index);
+  if (b.pixels) act->pixels = ops->alloc(dev, b.pixels);
   if (b.patches) act->patches = ops->alloc(dev, b.patches);
-  if (b.patch_rows) act->patch_rows = ops->alloc(dev, b.patch_rows);
   mv_status status = mv_device_status(dev, err);
   if (status != MV_OK) mv_activations_free(act, model);
   return status;
 }
 
 void mv_activations_free(mv_activations *act, mv_model *model) {
-  void *all[] = {act->x,    act->h,        act->qkv,   act->att,     act->gate_up,   act->ff,
-                 act->rope, act->position, act->index, act->patches, act->patch_rows};
+  void *all[] = {act->x,    act->h,        act->qkv,   act->att,    act->gate_up, act->ff,
+                 act->rope, act->position, act->index, act->pixels, act->patches};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) model->ops->free(&model->device, all[i]);
   memset(act, 0, sizeof *act);
 }
@@ -247,10 +247,12 @@ static void finish_layer(const pass *p, int i, const char *name) {
 
 /* ---- vision tower ---- */
 
-/* Patches into window order and through the patch embedding; positions likewise. */
-static void embed_patches(const pass *p, const mv_window_plan *plan, const float *patches) {
+/* Pixels to patches in window order, and through the patch embedding; positions likewise. */
+static void embed_patches(const pass *p, const mv_window_plan *plan, const mv_image *image) {
   mv_model *m = p->model;
-  int n = plan->n_patch, group = n / plan->n_group, d_patch = m->patch_embed.n_in;
+  const mv_preprocessor *pp = &m->preprocessor;
+  int n = plan->n_patch, group = n / plan->n_group;
+  assert(image->height / pp->patch * (image->width / pp->patch) == n);
   int32_t *order = mv_alloc((size_t)n * 4 * sizeof *order);
   if (!order) {
     if (m->device.error.code == MV_OK)
@@ -264,13 +266,18 @@ static void embed_patches(const pass *p, const mv_window_plan *plan, const float
     position[n + i] = plan->position[2 * order[i]];
     position[2 * n + i] = plan->position[2 * order[i] + 1];
   }
-  mv_gather_dims dims = {n, d_patch, MV_DTYPE_F32, between(m)};
-  m->ops->upload(&m->device, p->act->patches, patches,
-                 (size_t)n * (size_t)d_patch * sizeof *patches);
-  tap_stage(p, "patches", -1, p->act->patches, MV_DTYPE_F32, n, d_patch);
+  mv_patches_dims dims = {image->height, image->width, image->channels, pp->patch,
+                          pp->merge,     pp->temporal, between(m)};
+  m->ops->upload(&m->device, p->act->pixels, image->px,
+                 (size_t)image->height * (size_t)image->width * (size_t)image->channels);
+  if (p->tap && p->tap->on_stage) { /* shown as the processor orders them */
+    m->ops->patches(&m->device, &dims, p->act->pixels, m->pixel_value, NULL, p->act->patches);
+    tap_stage(p, "patches", -1, p->act->patches, dims.dtype, n, m->patch_embed.n_in);
+  }
   m->ops->upload(&m->device, p->act->index, order, (size_t)n * sizeof *order);
-  m->ops->gather_rows(&m->device, &dims, p->act->index, p->act->patches, p->act->patch_rows);
-  linear_wide(p, &m->patch_embed, n, p->act->patch_rows, p->act->x);
+  m->ops->patches(&m->device, &dims, p->act->pixels, m->pixel_value, p->act->index,
+                  p->act->patches);
+  linear_wide(p, &m->patch_embed, n, p->act->patches, p->act->x);
   rope_tables(p, position);
   mv_free(order);
 }
@@ -281,7 +288,7 @@ static void merge(const pass *p, const mv_window_plan *plan, float *out) {
   int n = plan->n_group, d = m->decoder.d_model;
   /* qkv is free now and wide enough for [n_group, 4 d]: it has 3 d columns and 4 times the rows. */
   void *hidden = p->act->qkv;
-  float *merged = p->act->patches;
+  float *merged = p->act->pixels;
   rmsnorm(p, p->n_row, p->act->x, m->merger_norm, p->act->h);
   linear(p, &m->merger_fc1, 0, n, p->act->h, hidden);
   mv_activation_dims gelu = {n, m->merger_fc1.n_out, between(m), between(m)};
@@ -293,11 +300,11 @@ static void merge(const pass *p, const mv_window_plan *plan, float *out) {
 }
 
 void mv_vision_forward(mv_model *model, mv_activations *act, const mv_window_plan *plan,
-                       const float *patches, float *out, const mv_tap *tap) {
+                       const mv_image *image, float *out, const mv_tap *tap) {
   assert(plan->n_patch <= act->max_rows);
   pass p = {model, &model->vision, act, plan->n_patch, -1, tap};
   mv_range_begin(&model->device, "vision");
-  embed_patches(&p, plan, patches);
+  embed_patches(&p, plan, image);
   tap_stage(&p, "vision.patch_embed", -1, act->x, MV_DTYPE_F32, p.n_row, model->vision.d_model);
   mv_attention_dims dims = attention_dims(&p);
   for (int i = 0; i < model->vision.n_layer; i++) {

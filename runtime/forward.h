@@ -1,6 +1,6 @@
 /* The forward pass, written once over the operation table (kernels/ops.h).
  *
- *   mv_vision_forward    patches of one image -> rows the decoder takes
+ *   mv_vision_forward    pixels of one image -> rows the decoder takes
  *   mv_decoder_forward   a batch of rows of any number of sequences -> logits of the rows asked for
  *
  * Working memory is sized by the plan before anything runs and never grows in between.
@@ -9,6 +9,7 @@
 #define MV_RUNTIME_FORWARD_H
 
 #include "runtime/model.h"
+#include "vision/image.h"
 #include "vision/window.h"
 
 #ifdef __cplusplus
@@ -30,8 +31,8 @@ typedef struct mv_activations {
   float *rope;       /* [max_rows, d_head / 2, 2]                             */
   int32_t *position; /* [3, max_rows]                                         */
   int32_t *index;    /* [max_rows]                        ids, or rows to gather */
-  float *patches;    /* vision only: [max_rows, 1176], then the merger's rows */
-  void *patch_rows;  /* vision only: [max_rows, 1176]     in window order     */
+  void *pixels;      /* vision only: the image, then the merger's rows, f32   */
+  void *patches;     /* vision only: [max_rows, 1176]     in window order     */
 } mv_activations;
 
 /* Bytes that mv_activations_init takes: the plan. */
@@ -53,11 +54,10 @@ typedef struct mv_tap {
   void *user;
 } mv_tap;
 
-/* Runs the vision tower on one image. `patches` is f32 [n_patch, 1176] on the host in merge-block
- * order, `plan` its window order. Fills out: device f32 [n_patch / merge^2, decoder d_model], in
- * raster order. */
+/* Runs the vision tower on one image of the size the model sees, `plan` being its window order.
+ * Fills out: device f32 [n_patch / merge^2, decoder d_model], in raster order. */
 void mv_vision_forward(mv_model *model, mv_activations *act, const mv_window_plan *plan,
-                       const float *patches, float *out, const mv_tap *tap);
+                       const mv_image *image, float *out, const mv_tap *tap);
 
 /* One step's rows. */
 typedef struct mv_batch {

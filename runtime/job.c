@@ -88,10 +88,8 @@ static mv_status prepare_images(mv_job *job, const mv_request *q, mv_hash key, m
     image->hash = hash_image(key, &pixels);
     image->grid = pixels.grid;
     image->n_token = (int)mv_grid_tokens(pixels.grid, pp.merge);
-    image->patches = pixels.patches;
+    image->seen = pixels.seen; /* owns */
     image->entry = -1;
-    pixels.patches = NULL;
-    mv_pixels_free(&pixels);
     job->result.n_image_token += (size_t)image->n_token;
   }
   return MV_OK;
@@ -284,7 +282,7 @@ mv_status mv_job_new(mv_job **out, mv_model *model, const mv_job_limits *limits,
 void mv_job_free(mv_job *job) {
   if (!job) return;
   mv_range_close(&job->model->device, job->range);
-  for (int i = 0; i < MV_MAX_IMAGES; i++) mv_free_aligned(job->images[i].patches);
+  for (int i = 0; i < MV_MAX_IMAGES; i++) mv_image_free(&job->images[i].seen);
   mv_sampler_free(&job->sampler);
   mv_stopper_free(&job->stopper);
   mv_dump_free(job->dump);

@@ -1,6 +1,6 @@
 /* A request on its way through the engine.
  *
- *   mv_job_new      images -> patches, text -> ids, positions, keys; buffers for the answer
+ *   mv_job_new      images -> pixels, text -> ids, positions, keys; buffers for the answer
  *   (scheduler)     pages, image features, prompt rows, token rows
  *   mv_job_take     one token after another, until it says that the answer is over
  *   mv_job_end      the result is complete
@@ -29,7 +29,7 @@ extern "C" {
 typedef struct mv_job_image {
   mv_hash hash; /* of the pixels the model sees, their size and grid */
   mv_grid grid;
-  float *patches; /* owns; gone once seen */
+  mv_image seen; /* owns; gone once the vision tower has it */
   int n_token;
   size_t token0; /* its first placeholder in the prompt */
   int entry;     /* of the vision cache, held; -1 */

@@ -317,6 +317,9 @@ static mv_status load_weights(mv_model *model, mv_error *err) {
   static const stacked head = {.n_part = 1, .weight = {MV_W_HEAD}};
   loader ld = {.model = model, .ckpt = model->checkpoint, .err = err};
   const mv_config *config = mv_checkpoint_config(model->checkpoint);
+  float *value = take(&ld, MV_PIXEL_VALUES * sizeof *value);
+  if (value) mv_preprocessor_values(&model->preprocessor, value);
+  model->pixel_value = place(&ld, value, MV_PIXEL_VALUES * sizeof *value);
   model->patch_embed = load_linear(&ld, &patch, 0);
   load_vision(&ld, &config->vision);
   model->full_attention = config->vision.full_attention;

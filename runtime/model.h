@@ -55,6 +55,7 @@ struct mv_model {
   mv_precision precision;
   mv_dtype dtype; /* of activations and KV cache */
 
+  const float *pixel_value;            /* [3, 256] what a pixel counts as                 */
   mv_linear patch_embed;               /* [vision.d, 3 * 2 * 14 * 14]                     */
   mv_stack vision;                     /* heads not grouped                               */
   const unsigned char *full_attention; /* [vision.n_layer] 1: whole image, 0: windows     */

@@ -213,14 +213,14 @@ static void on_layer(void *user, int layer, int n_layer) {
 static mv_status see_image(mv_engine *e, mv_job *job, mv_job_image *image) {
   const mv_vision_config *v = &mv_checkpoint_config(e->model->checkpoint)->vision;
   mv_window_dims dims = {v->window_size, v->patch_size, v->merge_size};
-  mv_tap tap = {on_stage, on_layer, job};
+  mv_tap tap = {job->dump ? on_stage : NULL, on_layer, job};
   mv_window_plan plan = {0};
   MV_TRY(mv_window_plan_init(&plan, &image->grid, 1, dims, &job->err));
   mv_status status = ensure_vision(e, plan.n_patch, &job->err);
   if (status == MV_OK) {
     float *out = e->image_rows +
                  (size_t)e->seen.entries[image->entry].row0 * (size_t)e->model->decoder.d_model;
-    mv_vision_forward(e->model, &e->vision, &plan, image->patches, out, &tap);
+    mv_vision_forward(e->model, &e->vision, &plan, &image->seen, out, &tap);
     status = mv_device_status(&e->model->device, &job->err);
   }
   mv_window_plan_free(&plan);
@@ -239,8 +239,7 @@ static mv_status see_images(mv_engine *e, mv_job *job) {
     } else {
       job->result.n_cached_image++;
     }
-    mv_free_aligned(image->patches);
-    image->patches = NULL;
+    mv_image_free(&image->seen);
   }
   job->result.timings.vision_ms = mv_now_ms() - start;
   return MV_OK;

@@ -1,6 +1,8 @@
 /* medvision image: what the model sees of a picture, and checksums of every step. */
 #include <stdio.h>
 
+#include "kernels/ops.h"
+#include "runtime/memory.h"
 #include "runtime/sha256.h"
 #include "tasks/cli_command.h"
 #include "tasks/cli_io.h"
@@ -20,6 +22,27 @@ static void sha_of_image(const mv_image *image, char hex[65]) {
                 hex);
 }
 
+static mv_status sha_of_patches(const mv_preprocessor *pp, const mv_image *seen, char hex[65],
+                                mv_error *err) {
+  mv_device cpu;
+  float value[MV_PIXEL_VALUES];
+  mv_patches_dims dims = {seen->height, seen->width,  seen->channels, pp->patch,
+                          pp->merge,    pp->temporal, MV_DTYPE_F32};
+  size_t n = (size_t)mv_patches_rows(&dims) * (size_t)mv_patches_row_values(&dims);
+  float *patches = mv_alloc(n * sizeof *patches);
+  if (!patches) return mv_fail(err, MV_ERR_MEMORY, "no memory for %zu values of patches", n);
+  mv_status status = mv_device_open_cpu(&cpu, 1, NULL, err);
+  if (status == MV_OK) {
+    mv_preprocessor_values(pp, value);
+    mv_patches_cpu(&cpu, &dims, seen->px, value, NULL, patches);
+    status = mv_device_status(&cpu, err);
+    mv_device_close_cpu(&cpu);
+  }
+  if (status == MV_OK) mv_sha256_hex(patches, n * sizeof *patches, hex);
+  mv_free(patches);
+  return status;
+}
+
 /* Fills `report` (zeroed before; free with free_report). */
 static mv_status make_report(image_report *report, const mv_manifest *question,
                              const mv_preprocessor *pp, mv_error *err) {
@@ -33,11 +56,9 @@ static mv_status make_report(image_report *report, const mv_manifest *question,
     report->pixel_h =
         mv_pixel_size(report->picture.pixel_h, frame->raw_h, frame->reshape_h, image->height);
   }
-  size_t n_value = mv_grid_patches(report->pixels.grid) * (size_t)mv_preprocessor_patch_values(pp);
   sha_of_image(image, report->image_sha);
   sha_of_image(&report->pixels.seen, report->resized_sha);
-  mv_sha256_hex(report->pixels.patches, n_value * sizeof(float), report->values_sha);
-  return MV_OK;
+  return sha_of_patches(pp, &report->pixels.seen, report->values_sha, err);
 }
 
 static void free_report(image_report *report) {

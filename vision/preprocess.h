@@ -1,8 +1,8 @@
-/* From an image to what the vision tower eats: float patches.
+/* From an image to what the vision tower eats.
  *
  *   mv_image ── smart resize ──► sides divisible by patch * merge, area within the limits
- *            ── normalise    ──► f32 per channel: (u8 - mean * 255) / (std * 255)
- *            ── patchify     ──► f32 [n_patch, 3 * temporal * patch * patch], merge-block order
+ *            ── normalise    ──► f32 per channel: (u8 - mean * 255) / (std * 255), as a table
+ *            ── patches      ──► rows of the patch embedding: an operation, kernels/patches.h
  *
  * All of it is bit exact with the reference processor (Qwen2VLImageProcessor on torchvision).
  */
@@ -54,19 +54,19 @@ mv_status mv_smart_resize(int height, int width, int factor, int64_t min_pixels,
 mv_status mv_preprocessor_grid(const mv_preprocessor *pp, int height, int width, mv_grid *grid,
                                mv_error *err);
 
-/* Normalises and cuts an image whose sides are divisible by patch * merge (MV_ERR_SHAPE
- * otherwise). Fills out[n_patch, patch_values], n_patch = (height / patch) * (width / patch); grey
- * stands for R = G = B. */
-mv_status mv_patchify(const mv_preprocessor *pp, const mv_image *image, float *out, mv_error *err);
+/* What each of the 256 pixel values becomes in each channel, rounding where the reference does:
+ * mean and std to f32, their products with 255, the difference, the quotient. */
+#define MV_PIXEL_VALUES (3 * 256)
+void mv_preprocessor_values(const mv_preprocessor *pp, float value[MV_PIXEL_VALUES]);
 
-/* One image, ready. Zero-initialise; owns all; free with mv_pixels_free. */
+/* One image as the model sees it: after the resize. Zero-initialise; owns `seen`; free with
+ * mv_pixels_free. */
 typedef struct mv_pixels {
   mv_grid grid;
-  mv_image seen;  /* the image as the model sees it: after the resize */
-  float *patches; /* [mv_grid_patches(grid), patch_values], 64-byte aligned */
+  mv_image seen;
 } mv_pixels;
 
-/* Smart resize, then patchify. Fills `out` (zeroed on failure). */
+/* Smart resize. Fills `out` (zeroed on failure). MV_ERR_SHAPE for an aspect ratio above 200. */
 mv_status mv_pixels_init(mv_pixels *out, const mv_preprocessor *pp, const mv_image *image,
                          mv_error *err);
 void mv_pixels_free(mv_pixels *pixels);

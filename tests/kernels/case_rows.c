@@ -1,4 +1,4 @@
-/* Operations on rows: rmsnorm, swiglu, gelu, embed, gather_rows, fill. */
+/* Operations on rows: rmsnorm, swiglu, gelu, embed, gather_rows, patches, fill. */
 #include <math.h>
 
 #include "tests/kernels/cases.h"
@@ -177,6 +177,66 @@ static mv_cost rows_cost(const kernel_run *run) {
 const kernel_op kernel_embed = {"embed", embed_prepare, embed_go, gather_expect, embed_cost};
 const kernel_op kernel_gather_rows = {"gather_rows", rows_prepare, rows_go, gather_expect,
                                       rows_cost};
+
+/* ---- patches: exact; every third seed in the order they come ---- */
+
+static mv_patches_dims patches_dims(const kernel_case *c) {
+  return (mv_patches_dims){c->height, c->width, c->channels, c->d, c->merge, c->temporal, c->y};
+}
+
+static size_t pixel_ints(const kernel_case *c) {
+  return ((size_t)c->height * (size_t)c->width * (size_t)c->channels + 3) / 4;
+}
+
+static const int32_t *patches_order(const kernel_run *run, int32_t *ints) {
+  return run->seed % 3 ? ints + pixel_ints(run->c) : NULL;
+}
+
+static void patches_prepare(kernel_run *run) {
+  const kernel_case *c = run->c;
+  mv_patches_dims dims = patches_dims(c);
+  size_t n_int = pixel_ints(c), n_row = (size_t)mv_patches_rows(&dims);
+  kernel_input(run, 0, MV_DTYPE_F32, 3 * 256, 3);
+  kernel_ints(run, n_int + n_row);
+  for (size_t i = 0; run->ints && i < n_int + n_row; i++) {
+    uint64_t h = kernel_hash(run->seed, i);
+    run->ints[i] = i < n_int ? (int32_t)(uint32_t)h : (int32_t)(h % n_row);
+  }
+  if (run->device->error.code == MV_OK) kernel_upload_ints(run, n_int + n_row);
+  int n_value = mv_patches_row_values(&dims);
+  kernel_output(run, c->y, n_row, n_value, n_value, 0);
+}
+
+static void patches_go(kernel_run *run) {
+  mv_patches_dims dims = patches_dims(run->c);
+  run->ops->patches(run->device, &dims, run->dev_ints, run->in[0].dev,
+                    patches_order(run, run->dev_ints), kernel_out(run));
+}
+
+static void patches_expect(const kernel_run *run, size_t row, int col, int n, double *want,
+                           double *slack) {
+  const kernel_case *c = run->c;
+  const int32_t *order = patches_order(run, run->ints);
+  int patch = order ? order[row] : (int)row, blocks_across = c->width / (c->d * c->merge);
+  for (int i = 0; i < n; i++) {
+    int in_plane = (col + i) % (c->d * c->d), channel = (col + i) / (c->temporal * c->d * c->d);
+    int block = patch / (c->merge * c->merge), in_block = patch % (c->merge * c->merge);
+    int y = (block / blocks_across * c->merge + in_block / c->merge) * c->d + in_plane / c->d;
+    int x = (block % blocks_across * c->merge + in_block % c->merge) * c->d + in_plane % c->d;
+    int at = (y * c->width + x) * c->channels + (c->channels == 1 ? 0 : channel);
+    size_t v = ((const uint8_t *)run->ints)[at];
+    want[i] = kernel_rounded(c->y, kernel_value(&run->in[0], 256 * (size_t)channel + v));
+    slack[i] = NAN;
+  }
+}
+
+static mv_cost patches_cost(const kernel_run *run) {
+  mv_patches_dims dims = patches_dims(run->c);
+  return mv_patches_cost(&dims);
+}
+
+const kernel_op kernel_patches = {"patches", patches_prepare, patches_go, patches_expect,
+                                  patches_cost};
 
 /* ---- fill: exact; `pad` columns and one row of zeros ---- */
 

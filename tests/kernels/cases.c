@@ -11,21 +11,11 @@
 #define GUARD 64 /* elements before and after the output: keeps it 64-byte aligned */
 #define CANARY 0xA5
 
-const kernel_op *const kernel_all_ops[] = {&kernel_linear,
-                                           &kernel_rmsnorm,
-                                           &kernel_rope_table,
-                                           &kernel_rope,
-                                           &kernel_kv_write,
-                                           &kernel_attention,
-                                           &kernel_kv_copy,
-                                           &kernel_window_attention,
-                                           &kernel_swiglu,
-                                           &kernel_gelu,
-                                           &kernel_embed,
-                                           &kernel_gather_rows,
-                                           &kernel_fill,
-                                           &kernel_sample,
-                                           NULL};
+const kernel_op *const kernel_all_ops[] = {
+    &kernel_linear,   &kernel_rmsnorm,   &kernel_rope_table, &kernel_rope,
+    &kernel_kv_write, &kernel_attention, &kernel_kv_copy,    &kernel_window_attention,
+    &kernel_swiglu,   &kernel_gelu,      &kernel_embed,      &kernel_gather_rows,
+    &kernel_patches,  &kernel_fill,      &kernel_sample,     NULL};
 
 const kernel_op *kernel_op_find(const char *name) {
   for (size_t i = 0; kernel_all_ops[i]; i++)
@@ -55,6 +45,7 @@ void kernel_case_print(const kernel_case *c, char *out, size_t size) {
   if (c->accumulate) add(out, size, " accumulate", 0, 0);
   if (c->tree) add(out, size, " tree", 0, 0);
   if (c->n_layer) add(out, size, " layers %d", c->n_layer, 0);
+  if (c->height) add(out, size, " of %d x %d", c->height, c->width);
   if (c->n_best) add(out, size, " best %d", c->n_best, 0);
   if (c->holes) add(out, size, " holes %d", c->holes, 0);
 }

@@ -36,7 +36,8 @@ typedef struct kernel_case {
   int n_span;
   int tree;    /* attention: the rows of every span are drafts that branch (64 at most) */
   int n_layer; /* kv_copy: of n_row moves */
-  int n_best;  /* sample; d is its vocabulary */
+  int height, width, channels, merge, temporal; /* patches: the image; d is a patch's side */
+  int n_best;                                   /* sample; d is its vocabulary */
   const mv_sample_row *how; /* sample: row r as how[r % n_how]; uniform below 0: of the seed */
   int n_how;
   float step; /* sample: logits are multiples of it; 0: all different */
@@ -84,7 +85,7 @@ typedef struct kernel_op {
 
 extern const kernel_op kernel_linear, kernel_rmsnorm, kernel_rope_table, kernel_rope,
     kernel_kv_write, kernel_attention, kernel_kv_copy, kernel_window_attention, kernel_swiglu,
-    kernel_gelu, kernel_embed, kernel_gather_rows, kernel_fill, kernel_sample;
+    kernel_gelu, kernel_embed, kernel_gather_rows, kernel_patches, kernel_fill, kernel_sample;
 
 /* Ways to choose, for the cases of sample; vocabularies have at least 7 tokens. */
 enum { KERNEL_CHOICES = 13 };

@@ -1,5 +1,5 @@
 /* The CUDA kernels that go over rows once, on the emulator: rmsnorm, rope_table, rope, kv_write,
- * swiglu, gelu, embed, gather_rows. */
+ * swiglu, gelu, embed, gather_rows, patches. */
 #include "tests/kernels/cuda_cases.h"
 
 static const mv_dtype pairs[][2] = {{F32, F32}, {F32, BF16}, {BF16, F32}, {BF16, BF16}};
@@ -47,6 +47,36 @@ START_TEST(embed_and_gather_at_every_width) {
   static const int widths[] = {1, 4, 6, 8, 64, 1176, 2056, 3584};
   check_widths("embed", widths, COUNT(widths), 0);
   check_widths("gather_rows", widths, COUNT(widths), 0);
+}
+END_TEST
+
+START_TEST(patches_of_every_image) {
+  static const kernel_case images[] = {
+      {.op = "patches",
+       .height = 56,
+       .width = 84,
+       .channels = 3,
+       .d = 14,
+       .merge = 2,
+       .temporal = 2},
+      {.op = "patches",
+       .height = 28,
+       .width = 28,
+       .channels = 1,
+       .d = 14,
+       .merge = 2,
+       .temporal = 2},
+      {.op = "patches", .height = 9, .width = 18, .channels = 3, .d = 3, .merge = 3, .temporal = 1},
+  };
+  kernel_case cases[2 * COUNT(images)];
+  int n = 0;
+  for (int f = 0; f < 2; f++)
+    for (int i = 0; i < COUNT(images); i++, n++) {
+      cases[n] = images[i];
+      cases[n].y = f ? BF16 : F32;
+      cases[n].n_row = images[i].height / images[i].d * (images[i].width / images[i].d);
+    }
+  cuda_check_cases(cases, n);
 }
 END_TEST
 
@@ -165,6 +195,7 @@ static Suite *suite(void) {
   tcase_add_test(t, swiglu_at_every_width);
   tcase_add_test(t, gelu_at_every_width);
   tcase_add_test(t, embed_and_gather_at_every_width);
+  tcase_add_test(t, patches_of_every_image);
   tcase_add_test(t, fill_gives_the_numbers_of_its_seed);
   tcase_add_test(t, rope_table_of_every_head);
   tcase_add_test(t, rope_of_every_head);

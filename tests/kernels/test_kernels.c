@@ -257,6 +257,40 @@ START_TEST(embed_and_gather_copy_exactly) {
 }
 END_TEST
 
+START_TEST(patches_are_cut_and_normalised) {
+  static const kernel_case cases[] = {
+      {.op = "patches",
+       .n_row = 24,
+       .height = 56,
+       .width = 84,
+       .channels = 3,
+       .d = 14,
+       .merge = 2,
+       .temporal = 2,
+       .y = F32},
+      {.op = "patches",
+       .n_row = 4,
+       .height = 8,
+       .width = 8,
+       .channels = 1,
+       .d = 4,
+       .merge = 2,
+       .temporal = 2,
+       .y = BF16},
+      {.op = "patches",
+       .n_row = 18,
+       .height = 9,
+       .width = 18,
+       .channels = 3,
+       .d = 3,
+       .merge = 3,
+       .temporal = 1,
+       .y = F32},
+  };
+  check_cases(cases, COUNT(cases));
+}
+END_TEST
+
 START_TEST(rope_turns_heads) {
   static const kernel_case cases[] = {
       {.op = "rope", .n_row = 1, .n_head = 1, .d_head = 16, .y = F32},
@@ -425,6 +459,7 @@ static Suite *suite(void) {
   tcase_add_test(t, gelu_over_its_range);
   tcase_add_test(t, fill_gives_the_numbers_of_its_seed);
   tcase_add_test(t, embed_and_gather_copy_exactly);
+  tcase_add_test(t, patches_are_cut_and_normalised);
   tcase_add_test(t, rope_turns_heads);
   tcase_add_test(t, attention_prefills_continues_and_decodes);
   tcase_add_test(t, attention_of_every_group_and_head_size);

@@ -69,13 +69,14 @@ static void see(walk *w) {
   const mv_vision_config *v = &mv_checkpoint_config(w->model->checkpoint)->vision;
   mv_window_dims dims = {v->window_size, v->patch_size, v->merge_size};
   mv_grid grid = {1, GRID, GRID};
-  int d_patch = w->model->patch_embed.n_in;
-  float *patches = malloc(N_PATCH * (size_t)d_patch * sizeof *patches);
-  for (int i = 0; i < N_PATCH * d_patch; i++) patches[i] = sinf(0.37f * (float)i) * 1.5f;
+  mv_image image = {0};
+  int side = GRID * v->patch_size, n = side * side * 3;
+  ck_assert_int_eq(mv_image_init(&image, side, side, 3, &err), MV_OK);
+  for (int i = 0; i < n; i++) image.px[i] = (uint8_t)(127 + 120 * sin(0.37 * i));
   ck_assert_int_eq(mv_window_plan_init(&plan, &grid, 1, dims, &err), MV_OK);
-  mv_vision_forward(w->model, &w->vision, &plan, patches, w->image, NULL);
+  mv_vision_forward(w->model, &w->vision, &plan, &image, w->image, NULL);
   mv_window_plan_free(&plan);
-  free(patches);
+  mv_image_free(&image);
 }
 
 /* Tokens [at, at + n), the picture's rows from the tenth on; is_new: as a step of generation. */
