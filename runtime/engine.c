@@ -232,6 +232,23 @@ mv_status mv_engine_teach(mv_engine *engine, const mv_request *request, mv_str a
   return status;
 }
 
+mv_status mv_engine_force(mv_engine *engine, mv_ticket ticket, const int32_t *ids, size_t n,
+                          mv_error *err) {
+  mv_status status = mv_fail(err, MV_ERR_USAGE, "no such request");
+  pthread_mutex_lock(&engine->lock);
+  for (mv_job *job = engine->all; job; job = job->sibling) {
+    if (job->ticket != ticket) continue;
+    int32_t *copy = mv_arena_alloc(&job->arena, (n + 1) * sizeof *copy);
+    status = copy ? MV_OK : mv_fail(err, MV_ERR_MEMORY, "no memory for an answer");
+    if (!copy) break;
+    memcpy(copy, ids, n * sizeof *copy);
+    job->forced = copy;
+    job->n_forced = n;
+  }
+  pthread_mutex_unlock(&engine->lock);
+  return status;
+}
+
 /* ---- plain data ---- */
 
 void mv_request_init(mv_request *request) {

@@ -43,12 +43,10 @@ typedef struct mv_step_rows {
   size_t best_cap;
 } mv_step_rows;
 
-/* For tests and replays: what the model "answers", and what is drafted. All may be NULL. */
+/* For tests: what is drafted. */
 typedef struct mv_engine_hooks {
-  /* Token `index` of the answer, whatever the logits say. */
-  int32_t (*answer)(void *user, const mv_job *job, size_t index);
-  /* Changes out[0..n), the drafts that follow token n_token; returns how many are left (at most
-   * max). */
+  /* Changes out[0..n), the drafts that follow the job's newest token; returns how many are left (at
+   * most max). NULL: drafts are what the drafter says. */
   int (*draft)(void *user, const mv_job *job, int32_t *out, int n, int max);
   void *user;
 } mv_engine_hooks;
@@ -89,6 +87,21 @@ struct mv_engine {
   mv_ticket last_ticket;
   mv_engine_stats stats;
 };
+
+/* ---- engine.c ---- */
+
+/* For replays and measuring, where the model at hand is not the one whose answers matter: request
+ * `ticket` answers ids[0..n), copied, whatever its logits say; after those the model speaks again.
+ * All else is as ever: every row is computed, and a draft is right when it is the token given here.
+ * Give an end token last, or max_new_tokens n. Call it after mv_engine_submit and before the step
+ * that takes the request up. Log-probabilities stay those of the model's own choice.
+ *
+ *   mv_engine_submit(engine, &request, &ticket, &err);
+ *   mv_engine_force(engine, ticket, recorded, n_recorded, &err);
+ *   do mv_engine_step(engine, &n_left, &err); while (n_left);
+ */
+mv_status mv_engine_force(mv_engine *engine, mv_ticket ticket, const int32_t *ids, size_t n,
+                          mv_error *err);
 
 /* ---- plan.c ---- */
 

@@ -61,8 +61,10 @@ typedef struct mv_job {
 
   /* the answer */
   mv_stopper stopper;
-  size_t top_cap; /* tokens that result.top has room for */
-  size_t n_shown; /* tokens that on_text has had         */
+  size_t top_cap;        /* tokens that result.top has room for */
+  size_t n_shown;        /* tokens that on_text has had         */
+  const int32_t *forced; /* [n_forced] the answer whatever the model says: mv_engine_force */
+  size_t n_forced;
   mv_result result;
   mv_error err; /* why it failed */
   mv_dump *dump;

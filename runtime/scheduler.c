@@ -337,15 +337,18 @@ static mv_status take_pick(mv_engine *e, mv_job *job, int want) {
   return mv_job_take(job, r->picks[want], r->best + (size_t)want * (size_t)r->n_best, r->n_best);
 }
 
+static void force_picks(mv_engine *e, const mv_job *job) {
+  size_t n0 = job->result.n_token;
+  for (int i = 0; i <= job->n_draft && n0 + (size_t)i < job->n_forced; i++)
+    e->rows.picks[i ? job->draft_want + i - 1 : job->base_want].id = job->forced[n0 + (size_t)i];
+}
+
 /* The row of the last token gives the next; a draft that is that token gives one more, and so on.
  */
 static void take_tokens(mv_engine *e, mv_job *job) {
   int accepted = 0;
   size_t n0 = job->result.n_token;
-  if (e->hooks.answer)
-    for (int i = 0; i <= job->n_draft; i++)
-      e->rows.picks[i ? job->draft_want + i - 1 : job->base_want].id =
-          e->hooks.answer(e->hooks.user, job, n0 + (size_t)i);
+  force_picks(e, job);
   mv_status status = take_pick(e, job, job->base_want);
   while (status == MV_OK && !job->is_done && accepted < job->n_draft &&
          e->rows.picks[accepted ? job->draft_want + accepted - 1 : job->base_want].id ==

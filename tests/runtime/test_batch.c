@@ -2,6 +2,7 @@
 #include <math.h>
 #include <pthread.h>
 
+#include "runtime/engine.h"
 #include "runtime/memory.h"
 #include "tests/check_main.h"
 #include "tests/runtime/reference.h"
@@ -222,6 +223,32 @@ START_TEST(siblings_wait_for_one_another) {
 }
 END_TEST
 
+/* ---- forced answers ---- */
+
+START_TEST(a_forced_answer_is_given_whatever_the_model_says) {
+  static const int32_t ids[] = {70, 71, 72, 73, 70, 71, 72, 73, 70, 71, 72, 73, 74};
+  enum { N = sizeof ids / sizeof *ids };
+  model = open_reference(1, MV_PRECISION_FP32);
+  mv_engine *engine = new_engine(model);
+  char words[600];
+  mv_request q = question(0, words);
+  mv_ticket ticket;
+  mv_result r;
+  q.max_new_tokens = N + 2;
+  ck_assert_int_eq(mv_engine_submit(engine, &q, &ticket, &err), MV_OK);
+  ck_assert_int_eq(mv_engine_force(engine, ticket + 1, ids, N, &err), MV_ERR_USAGE);
+  ck_assert_int_eq(mv_engine_force(engine, ticket, ids, N, &err), MV_OK);
+  step_until_done(engine);
+  ck_assert_int_eq(mv_engine_poll(engine, &ticket, &r, &err), 1);
+  ck_assert_uint_eq(r.n_token, N + 2); /* the model's own word comes after */
+  ck_assert_int_eq(memcmp(r.token_ids, ids, sizeof ids), 0);
+  ck_assert_uint_gt(r.n_accepted, 0); /* it repeats itself, which is drafted */
+  mv_result_free(&r);
+  mv_engine_free(engine);
+  mv_model_close(model);
+}
+END_TEST
+
 /* ---- limits and cancellation ---- */
 
 START_TEST(what_can_never_fit_is_refused_at_once) {
@@ -396,6 +423,7 @@ static Suite *suite(void) {
   tcase_add_test(t, a_second_question_about_an_image_sees_nothing_again);
   tcase_add_test(t, image_features_are_shared_whatever_the_order);
   tcase_add_test(t, siblings_wait_for_one_another);
+  tcase_add_test(t, a_forced_answer_is_given_whatever_the_model_says);
   tcase_add_test(t, what_can_never_fit_is_refused_at_once);
   tcase_add_test(t, a_request_can_be_cancelled_at_any_step);
   tcase_add_test(t, any_thread_may_submit_poll_and_cancel);
