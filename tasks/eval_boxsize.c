@@ -97,17 +97,6 @@ static void write_values(const mv_model_scores *s, const row *rows, mv_buf *out)
   mv_json_end_object(&w);
 }
 
-static void write_metrics(mv_model_scores *s, mv_buf *out) {
-  mv_json_writer w = {.out = out, .indent = 2};
-  mv_json_begin_object(&w);
-  for (size_t g = 0; g < s->n_group; g++) {
-    mv_tally_metrics_box(&s->groups[g].tally, 0, &s->groups[g].metrics);
-    mv_json_key(&w, s->groups[g].key);
-    mv_metrics_write(&s->groups[g].metrics, &w);
-  }
-  mv_json_end_object(&w);
-}
-
 /* ---- the two tables ---- */
 
 typedef struct cell {
@@ -225,7 +214,9 @@ static mv_status write_files(const mv_score_options *o, mv_model_scores *s, cons
   mv_status status =
       mv_score_write(s->dir, "summary_values_per_boxImgRatio_detect_Task.json", &out, err);
   mv_buf_clear(&out);
-  write_metrics(s, &out);
+  for (size_t g = 0; g < s->n_group; g++)
+    mv_tally_metrics_box(&s->groups[g].tally, 0, &s->groups[g].metrics);
+  mv_groups_write_metrics(s, &out);
   if (status == MV_OK)
     status = mv_score_write(s->dir, "summary_metrics_per_boxImgRatio_detect_Task.json", &out, err);
   for (int fine = 1; status == MV_OK && fine >= 0; fine--) {
@@ -260,7 +251,7 @@ static mv_status do_model(const mv_score_options *o, const char *dir, mv_error *
     status = mv_model_scores_group(&s, title, &rows[i].group, err);
     if (status == MV_OK) add_to_tally(&s.groups[rows[i].group].tally, &rows[i]);
   }
-  if (status == MV_OK) status = write_files(o, &s, rows, err);
+  if (status == MV_OK && s.n_sample) status = write_files(o, &s, rows, err);
   mv_free(rows);
   mv_model_scores_free(&s);
   return status;
@@ -271,7 +262,9 @@ mv_status mv_eval_boxsize(const mv_score_options *o, mv_error *err) {
   MV_TRY(mv_score_models(o, &models, err));
   mv_status status = MV_OK;
   for (size_t i = 0; status == MV_OK && i < models.n; i++)
-    if (!mv_model_is_skipped(o, models.v[i])) status = do_model(o, models.v[i], err);
+    if (!mv_model_is_baseline(o, models.v[i]) &&
+        (!o->task_dir || mv_model_is_parsed(o, models.v[i])))
+      status = do_model(o, models.v[i], err);
   mv_names_free(&models);
   return status;
 }

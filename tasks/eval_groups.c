@@ -178,19 +178,38 @@ mv_status mv_score_models(const mv_score_options *o, mv_names *paths, mv_error *
   return status;
 }
 
-int mv_model_is_skipped(const mv_score_options *o, const char *model_dir) {
-  mv_names names = {0};
+int mv_model_is_parsed(const mv_score_options *o, const char *model_dir) {
+  struct stat info;
   char *dir = mv_path_join(model_dir, o->parsed_name);
-  int found = dir && mv_names_read(&names, dir, ".jsonl", NULL) == MV_OK && names.n > 0;
-  mv_names_free(&names);
+  int found = dir && stat(dir, &info) == 0 && S_ISDIR(info.st_mode);
   mv_free(dir);
-  return o->skip_missing && !found;
+  return found;
+}
+
+int mv_model_is_skipped(const mv_score_options *o, const char *model_dir) {
+  return o->skip_missing && !mv_model_is_parsed(o, model_dir);
+}
+
+int mv_model_is_baseline(const mv_score_options *o, const char *model_dir) {
+  return o->task_dir && strcmp(mv_base_name(model_dir), "random_detection") == 0;
 }
 
 mv_status mv_score_write(const char *dir, const char *name, const mv_buf *text, mv_error *err) {
   char *path = mv_path_join(dir, name);
   mv_status status = mv_eval_write(path, text, err);
   mv_free(path);
+  return status;
+}
+
+mv_status mv_score_write_summary(const mv_model_scores *s, const mv_score_options *o,
+                                 const char *stem, const mv_buf *text, mv_error *err) {
+  mv_buf name = {0};
+  mv_buf_text(&name, stem);
+  mv_score_suffix(o, 0, &name);
+  mv_buf_text(&name, ".json");
+  mv_status status = mv_buf_status(&name, err);
+  if (status == MV_OK) status = mv_score_write(s->dir, name.ptr, text, err);
+  mv_buf_free(&name);
   return status;
 }
 
@@ -225,7 +244,10 @@ static mv_status read_sample(const mv_json *record, const char *key, mv_sample *
   if (!mv_json_is(target, MV_JSON_STRING))
     return mv_fail(err, MV_ERR_FORMAT, "\"target\": expected a string, found %s",
                    mv_json_type_name(target));
-  *out = (mv_sample){record, mv_json_get(record, "doc"), target->text, text->text, {"", 0}, 0};
+  *out = (mv_sample){.record = record,
+                     .doc = mv_json_get(record, "doc"),
+                     .target = target->text,
+                     .response = text->text};
   return MV_OK;
 }
 
@@ -234,13 +256,15 @@ static mv_status read_file(mv_model_scores *s, const mv_score_options *o, const 
   mv_records *records = &s->files[s->n_file];
   char *path = mv_path_join(s->dir, name);
   if (!path) return mv_fail(err, MV_ERR_MEMORY, "out of memory");
-  mv_status status = mv_records_read(records, path, 0, o->limit, err);
+  /* Removed samples count in a way of their own: eval_summary_size.c. */
+  mv_status status = mv_records_read(records, path, 0, o->removed_dir ? 0 : o->limit, err);
   if (status == MV_OK) s->n_file++;
   for (size_t i = 0; status == MV_OK && i < records->n; i++) {
     mv_sample sample;
     status = read_sample(records->v[i].doc.root, key, &sample, err);
     if (status != MV_OK) mv_error_prefix(err, "%s: doc_id %lld", path, (long long)records->v[i].id);
     if (status == MV_OK) {
+      sample.file = s->n_file - 1;
       sample.dataset = mv_dataset_of_name(name);
       status = add_sample(s, &sample, err);
     }

@@ -147,12 +147,11 @@ static mv_status add_row(mv_rows *rows, const mv_json *record, mv_str dataset, c
   if (!mv_json_is(target_text, MV_JSON_STRING))
     return mv_fail(err, MV_ERR_FORMAT, "\"target\": expected a string");
   MV_TRY(mv_target_parse(target_text->text, &target, err));
-  mv_sample sample = {record,
-                      mv_json_get(record, "doc"),
-                      target_text->text,
-                      first_text(record, "filtered_resps"),
-                      dataset,
-                      0};
+  mv_sample sample = {.record = record,
+                      .doc = mv_json_get(record, "doc"),
+                      .target = target_text->text,
+                      .response = first_text(record, "filtered_resps"),
+                      .dataset = dataset};
   if (!family_of(&sample, &target, &row.family)) return MV_OK;
   if (row.family == MV_FAMILY_AD && target.v[0] < 0.1) return MV_OK; /* near zero: not counted */
   MV_TRY(mv_sample_metrics(row.family, sample.response, &target, &row.scores, err));

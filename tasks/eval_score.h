@@ -66,6 +66,7 @@ typedef struct mv_sample {
   const mv_json *record, *doc;
   mv_str target, response;
   mv_str dataset;
+  size_t file; /* index into mv_model_scores.files */
   size_t group;
 } mv_sample;
 
@@ -107,11 +108,26 @@ char mv_plane_letter(const mv_json *doc);
 /* The model folders of o->task_dir (or the one of model_dir): full paths. */
 mv_status mv_score_models(const mv_score_options *o, mv_names *paths, mv_error *err);
 const char *mv_base_name(const char *path);
-/* Whether the options leave out a model for want of parsed files. */
+/* Whether a model has the folder of parsed logs; whether the options leave it out for want of it.
+ */
+int mv_model_is_parsed(const mv_score_options *o, const char *model_dir);
 int mv_model_is_skipped(const mv_score_options *o, const char *model_dir);
+
+/* Whether it is "random_detection", the random boxes that detection over a whole --task-dir leaves
+ * out. */
+int mv_model_is_baseline(const mv_score_options *o, const char *model_dir);
+
+/* {group: {"targets", "responses", "doc_metas" (where asked)}}, {group: metrics}, and one sample's
+ * "doc_meta". */
+void mv_groups_write_values(const mv_model_scores *scores, int with_metas, mv_buf *out);
+void mv_groups_write_metrics(const mv_model_scores *scores, mv_buf *out);
+void mv_doc_meta_write(const mv_sample *sample, int is_ad, mv_json_writer *w);
 
 /* Writes DIR/NAME by rename. */
 mv_status mv_score_write(const char *dir, const char *name, const mv_buf *text, mv_error *err);
+/* The same for a model's summary: `stem`, the suffix of the options, ".json". */
+mv_status mv_score_write_summary(const mv_model_scores *scores, const mv_score_options *o,
+                                 const char *stem, const mv_buf *text, mv_error *err);
 /* "_limit30", "__dir" and so on. */
 void mv_score_suffix(const mv_score_options *o, int task_level, mv_buf *out);
 

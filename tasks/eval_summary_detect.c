@@ -6,6 +6,8 @@
 #include "runtime/memory.h"
 #include "tasks/eval_names.h"
 
+#define SIDES_FILE "summary_metrics_anatomy_vs_lesion_detect_Task"
+
 enum { ANATOMY = 0, LESION, KINDS };
 static const char *const kind_names[KINDS] = {"anatomy", "T/L"};
 
@@ -40,39 +42,6 @@ static mv_status group_samples(mv_model_scores *s, const mv_plan *plan, mv_error
   for (size_t i = 0; i < s->n_group; i++)
     mv_tally_metrics_box(&s->groups[i].tally, 1, &s->groups[i].metrics);
   return status;
-}
-
-static void put_list(const mv_model_scores *s, size_t group, int targets, mv_json_writer *w) {
-  mv_json_begin_array(w);
-  for (size_t i = 0; i < s->n_sample; i++)
-    if (s->samples[i].group == group)
-      mv_json_string(w, targets ? s->samples[i].target : s->samples[i].response);
-  mv_json_end_array(w);
-}
-
-static void write_values(const mv_model_scores *s, mv_buf *out) {
-  mv_json_writer w = {.out = out, .indent = 2};
-  mv_json_begin_object(&w);
-  for (size_t g = 0; g < s->n_group; g++) {
-    mv_json_key(&w, s->groups[g].key);
-    mv_json_begin_object(&w);
-    mv_json_key(&w, "targets");
-    put_list(s, g, 1, &w);
-    mv_json_key(&w, "responses");
-    put_list(s, g, 0, &w);
-    mv_json_end_object(&w);
-  }
-  mv_json_end_object(&w);
-}
-
-static void write_metrics(const mv_model_scores *s, mv_buf *out) {
-  mv_json_writer w = {.out = out, .indent = 2};
-  mv_json_begin_object(&w);
-  for (size_t g = 0; g < s->n_group; g++) {
-    mv_json_key(&w, s->groups[g].key);
-    mv_metrics_write(&s->groups[g].metrics, &w);
-  }
-  mv_json_end_object(&w);
 }
 
 /* ---- anatomy against lesions ---- */
@@ -163,30 +132,18 @@ static void write_sides(const mv_model_scores *s, const side sides[KINDS], mv_bu
 
 /* ---- one model ---- */
 
-static mv_status write_one(const mv_model_scores *s, const mv_score_options *o, const char *stem,
-                           const mv_buf *text, mv_error *err) {
-  mv_buf name = {0};
-  mv_buf_text(&name, stem);
-  mv_score_suffix(o, 0, &name);
-  mv_buf_text(&name, ".json");
-  mv_status status = mv_buf_status(&name, err);
-  if (status == MV_OK) status = mv_score_write(s->dir, name.ptr, text, err);
-  mv_buf_free(&name);
-  return status;
-}
-
 static mv_status write_model(const mv_model_scores *s, const mv_score_options *o,
                              const side sides[KINDS], mv_error *err) {
   mv_buf out = {0};
-  write_values(s, &out);
-  mv_status status = write_one(s, o, "summary_values_detect_Task", &out, err);
+  mv_groups_write_values(s, 0, &out);
+  mv_status status = mv_score_write_summary(s, o, "summary_values_detect_Task", &out, err);
   mv_buf_clear(&out);
-  write_metrics(s, &out);
-  if (status == MV_OK) status = write_one(s, o, "summary_metrics_detect_Task", &out, err);
+  mv_groups_write_metrics(s, &out);
+  if (status == MV_OK)
+    status = mv_score_write_summary(s, o, "summary_metrics_detect_Task", &out, err);
   mv_buf_clear(&out);
   write_sides(s, sides, &out);
-  if (status == MV_OK)
-    status = write_one(s, o, "summary_metrics_anatomy_vs_lesion_detect_Task", &out, err);
+  if (status == MV_OK) status = mv_score_write_summary(s, o, SIDES_FILE, &out, err);
   mv_buf_free(&out);
   return status;
 }
@@ -288,15 +245,61 @@ static mv_status end_all(all_models *all, const mv_score_options *o, mv_error *e
   return status;
 }
 
+/* A model's row of the tables, from the file that an earlier run has written. */
+static mv_status read_sides(const mv_score_options *o, const char *dir, side sides[KINDS],
+                            int *found, mv_error *err) {
+  mv_buf path = {0}, text = {0};
+  mv_json_doc doc = {0};
+  memset(sides, 0, KINDS * sizeof *sides);
+  mv_buf_printf(&path, "%s/%s/" SIDES_FILE, dir, o->parsed_name);
+  mv_score_suffix(o, 0, &path);
+  mv_buf_text(&path, ".json");
+  mv_status status = mv_buf_status(&path, err);
+  *found = status == MV_OK && mv_file_exists(path.ptr);
+  if (*found) status = mv_file_read(path.ptr, MV_EVAL_MAX_BYTES, &text, err);
+  if (*found && status == MV_OK) status = mv_json_parse(&doc, mv_buf_view(&text), err);
+  for (int kind = 0; *found && status == MV_OK && kind < KINDS; kind++) {
+    const mv_json *mean = mv_json_get(mv_json_get(doc.root, kind_names[kind]), "mean_metrics");
+    for (int i = 0; i < N_TABLE_KEY; i++) {
+      const mv_json *value = mv_json_get(mean, table_keys[i][1]);
+      if (mv_json_is_number(value))
+        mv_metrics_add(&sides[kind].mean, table_keys[i][1], value->number);
+    }
+    int64_t n = 0;
+    if (mv_json_to_int(mv_json_get(mean, "total_samples"), &n)) sides[kind].n_sample = (size_t)n;
+    if (mv_json_to_int(mv_json_get(mean, "num_regions"), &n)) sides[kind].n_region = (int)n;
+  }
+  if (status != MV_OK && path.ptr) mv_error_prefix(err, "%s", path.ptr);
+  mv_json_doc_free(&doc);
+  mv_buf_free(&text);
+  mv_buf_free(&path);
+  return status;
+}
+
+/* The random boxes are scored alone (--model-dir) and only listed beside the models. */
+static mv_status list_baseline(const mv_score_options *o, const char *dir, all_models *all,
+                               mv_error *err) {
+  side sides[KINDS];
+  int found;
+  MV_TRY(read_sides(o, dir, sides, &found, err));
+  if (!found) return MV_OK;
+  put_model(&all->w, mv_base_name(dir), sides);
+  print_model(&all->text, mv_base_name(dir), sides);
+  return MV_OK;
+}
+
+/* As the original, writes nothing for a model without boxes; in a folder of models that is one
+ * whose parsed logs are missing, too. */
 static mv_status do_model(const mv_score_options *o, const char *dir, all_models *all,
                           mv_error *err) {
   mv_model_scores s;
   side sides[KINDS];
+  if (o->task_dir && !mv_model_is_parsed(o, dir)) return MV_OK;
   mv_status status = mv_model_scores_read(&s, o, dir, NULL, o->task_dir != NULL, err);
   if (status == MV_OK) status = group_samples(&s, o->plan, err);
-  if (status == MV_OK) status = compute_sides(&s, sides, err);
-  if (status == MV_OK) status = write_model(&s, o, sides, err);
-  if (status == MV_OK && o->task_dir) {
+  if (status == MV_OK && s.n_sample) status = compute_sides(&s, sides, err);
+  if (status == MV_OK && s.n_sample) status = write_model(&s, o, sides, err);
+  if (status == MV_OK && s.n_sample && o->task_dir) {
     put_model(&all->w, s.name, sides);
     print_model(&all->text, s.name, sides);
   }
@@ -311,9 +314,9 @@ mv_status mv_summarize_detect(const mv_score_options *o, mv_error *err) {
   begin_all(&all);
   mv_status status = MV_OK;
   for (size_t i = 0; status == MV_OK && i < models.n; i++) {
-    if (!strcmp(mv_base_name(models.v[i]), "random_detection")) continue;
     if (mv_model_is_skipped(o, models.v[i])) continue;
-    status = do_model(o, models.v[i], &all, err);
+    status = (mv_model_is_baseline(o, models.v[i]) ? list_baseline : do_model)(o, models.v[i], &all,
+                                                                               err);
   }
   if (status == MV_OK && o->task_dir) status = end_all(&all, o, err);
   mv_buf_free(&all.json);

@@ -76,7 +76,7 @@ static int is_removed(const removed *r, const mv_sample *sample) {
   if (!mv_json_is(r->doc.root, MV_JSON_ARRAY)) return 0;
   mv_str path = inner_path(text_or_empty(mv_json_get(doc, "image_file")), r->dataset);
   for (const mv_json *item = r->doc.root->first; item; item = item->next)
-    if (mv_str_eq(inner_path(text_or_empty(mv_json_get(item, "image_file")), r->dataset), path) &&
+    if (mv_str_eq(text_or_empty(mv_json_get(item, "image_file")), path) &&
         axis_of(mv_json_get(item, "slice_dim")) == number_of(mv_json_get(doc, "slice_dim")) &&
         number_of(mv_json_get(item, "slice_idx")) == number_of(mv_json_get(doc, "slice_idx")) &&
         number_of(mv_json_get(item, "task_ID")) == number_of(mv_json_get(doc, "taskID")))
@@ -98,18 +98,25 @@ static double nmae_of(const mv_sample *sample, const mv_scores *scores) {
              : NAN;
 }
 
+/* As in the original, the limit of a file counts removed samples but is only looked at after one
+ * that is not. */
 static mv_status group_sizes(mv_model_scores *s, const mv_score_options *o, mv_error *err) {
   removed gone = {{NULL, 0}, {0}};
   mv_buf key = {0};
   mv_status status = MV_OK;
-  size_t kept = 0;
+  size_t kept = 0, n_of_file = 0, file = 0;
+  int full = 0;
   for (size_t i = 0; status == MV_OK && i < s->n_sample; i++) {
     mv_sample *sample = &s->samples[i];
     mv_scores scores;
     int has = 0;
+    if (sample->file != file) n_of_file = 0, full = 0, file = sample->file;
+    if (full) continue;
     if (!gone.dataset.ptr || !mv_str_eq(gone.dataset, sample->dataset))
       status = read_removed(o, sample->dataset, &gone, err);
+    n_of_file++;
     if (status != MV_OK || is_removed(&gone, sample)) continue;
+    full = o->limit > 0 && n_of_file >= (size_t)o->limit;
     mv_buf_clear(&key);
     status = mv_name_size_group(o->plan, sample, &key, &has, err);
     if (status != MV_OK || !has) continue;
@@ -148,6 +155,21 @@ static void pool_samples(mv_model_scores *s) {
   }
 }
 
+/* Groups without a sample that counts are no groups; the others keep their order. */
+static void drop_empty_groups(mv_model_scores *s) {
+  size_t kept = 0;
+  for (size_t g = 0; g < s->n_group; g++) {
+    if (s->groups[g].tally.n == 0) {
+      mv_free(s->groups[g].key);
+      continue;
+    }
+    for (size_t i = 0; kept < g && i < s->n_sample; i++)
+      if (s->samples[i].group == g) s->samples[i].group = kept;
+    s->groups[kept++] = s->groups[g];
+  }
+  s->n_group = kept;
+}
+
 static mv_status group_ad(mv_model_scores *s, mv_error *err) {
   mv_buf key = {0};
   mv_status status = MV_OK;
@@ -155,85 +177,26 @@ static mv_status group_ad(mv_model_scores *s, mv_error *err) {
   for (size_t i = 0; status == MV_OK && i < s->n_sample; i++) {
     mv_sample *sample = &s->samples[i];
     mv_scores scores;
-    sample->group = (size_t)-1;
-    if (is_near_zero(sample)) continue;
     mv_buf_clear(&key);
     status = mv_name_ad_label(sample, &key, err);
+    /* Truth near zero does not count, but a group stands where its label was first seen. */
     if (status == MV_OK) status = mv_model_scores_group(s, key.ptr, &sample->group, err);
-    if (status == MV_OK) status = mv_sample_score(sample, MV_FAMILY_AD, &scores, err);
+    if (is_near_zero(sample)) sample->group = (size_t)-1;
+    if (status != MV_OK || sample->group == (size_t)-1) continue;
+    status = mv_sample_score(sample, MV_FAMILY_AD, &scores, err);
     if (status != MV_OK) continue;
     int is_distance = strstr(key.ptr, "_distance_") != NULL;
     mv_tally_add(&s->groups[sample->group].tally, MV_FAMILY_AD, &scores,
                  is_distance ? nmae_of(sample, &scores) : NAN);
   }
   mv_buf_free(&key);
+  drop_empty_groups(s);
   for (size_t i = 0; i < s->n_group; i++)
     mv_tally_metrics_ad(&s->groups[i].tally, &s->groups[i].metrics);
   return status;
 }
 
 /* ---- values ---- */
-
-static void put_member(mv_json_writer *w, const mv_json *object, const char *key) {
-  const mv_json *node = mv_json_get(object, key);
-  mv_json_key(w, key);
-  if (node)
-    mv_json_node(w, node);
-  else
-    mv_json_null(w);
-}
-
-static void put_doc_meta(mv_json_writer *w, const mv_sample *sample, int is_ad) {
-  const mv_json *doc = sample->doc, *nmae = mv_json_get(sample->record, "nMAE");
-  mv_json_begin_object(w);
-  put_member(w, doc, "image_file");
-  put_member(w, doc, "slice_dim");
-  put_member(w, doc, "slice_idx");
-  put_member(w, doc, "image_size_2d");
-  if (is_ad) put_member(w, mv_json_get(doc, "biometric_profile"), "metric_type");
-  put_member(w, doc, "scale_mode");
-  mv_json_key(w, "nmae_precomputed");
-  if (nmae)
-    mv_json_node(w, nmae);
-  else
-    mv_json_null(w);
-  put_member(w, doc, "taskID");
-  put_member(w, doc, "label");
-  put_member(w, doc, "pixel_size_scale");
-  mv_json_end_object(w);
-}
-
-enum { TARGETS = 0, RESPONSES, METAS };
-
-static void put_list(mv_json_writer *w, const mv_model_scores *s, size_t group, int what) {
-  mv_json_begin_array(w);
-  for (size_t i = 0; i < s->n_sample; i++) {
-    const mv_sample *sample = &s->samples[i];
-    if (sample->group != group) continue;
-    if (what == METAS)
-      put_doc_meta(w, sample, 0);
-    else
-      mv_json_string(w, what == TARGETS ? sample->target : sample->response);
-  }
-  mv_json_end_array(w);
-}
-
-static void write_values_size(const mv_model_scores *s, mv_buf *out) {
-  mv_json_writer w = {.out = out, .indent = 2};
-  mv_json_begin_object(&w);
-  for (size_t g = 0; g < s->n_group; g++) {
-    mv_json_key(&w, s->groups[g].key);
-    mv_json_begin_object(&w);
-    mv_json_key(&w, "targets");
-    put_list(&w, s, g, TARGETS);
-    mv_json_key(&w, "responses");
-    put_list(&w, s, g, RESPONSES);
-    mv_json_key(&w, "doc_metas");
-    put_list(&w, s, g, METAS);
-    mv_json_end_object(&w);
-  }
-  mv_json_end_object(&w);
-}
 
 static mv_status write_values_ad(const mv_model_scores *s, mv_buf *out, mv_error *err) {
   mv_json_writer w = {.out = out, .indent = 2};
@@ -254,7 +217,7 @@ static mv_status write_values_ad(const mv_model_scores *s, mv_buf *out, mv_error
     mv_json_string(&w, sample->response);
     mv_json_end_array(&w);
     mv_json_key(&w, "doc_meta");
-    put_doc_meta(&w, sample, 1);
+    mv_doc_meta_write(sample, 1, &w);
     mv_json_end_object(&w);
   }
   mv_json_end_array(&w);
@@ -262,33 +225,11 @@ static mv_status write_values_ad(const mv_model_scores *s, mv_buf *out, mv_error
   return status;
 }
 
-static void write_metrics(const mv_model_scores *s, mv_buf *out) {
-  mv_json_writer w = {.out = out, .indent = 2};
-  mv_json_begin_object(&w);
-  for (size_t g = 0; g < s->n_group; g++) {
-    mv_json_key(&w, s->groups[g].key);
-    mv_metrics_write(&s->groups[g].metrics, &w);
-  }
-  mv_json_end_object(&w);
-}
-
 /* ---- a model, and all ---- */
 
 static int is_ad_file(const char *name) {
   return strstr(name, "Ceph-Biometrics-400") ||
          strstr(name, "FeTA24_BiometricsFromLandmarks_Task01");
-}
-
-static mv_status write_one(const mv_model_scores *s, const mv_score_options *o, const char *stem,
-                           const mv_buf *text, mv_error *err) {
-  mv_buf name = {0};
-  mv_buf_text(&name, stem);
-  mv_score_suffix(o, 0, &name);
-  mv_buf_text(&name, ".json");
-  mv_status status = mv_buf_status(&name, err);
-  if (status == MV_OK) status = mv_score_write(s->dir, name.ptr, text, err);
-  mv_buf_free(&name);
-  return status;
 }
 
 static mv_status do_model(const mv_score_options *o, const char *dir, mv_buf *text, mv_error *err) {
@@ -301,15 +242,15 @@ static mv_status do_model(const mv_score_options *o, const char *dir, mv_buf *te
   if (status == MV_OK && is_ad)
     status = write_values_ad(&s, &out, err);
   else if (status == MV_OK)
-    write_values_size(&s, &out);
+    mv_groups_write_values(&s, 1, &out);
   if (status == MV_OK)
-    status =
-        write_one(&s, o, is_ad ? "summary_values_AD_Task" : "summary_values_TL_Task", &out, err);
+    status = mv_score_write_summary(
+        &s, o, is_ad ? "summary_values_AD_Task" : "summary_values_TL_Task", &out, err);
   mv_buf_clear(&out);
   if (status == MV_OK) {
-    write_metrics(&s, &out);
-    status =
-        write_one(&s, o, is_ad ? "summary_metrics_AD_Task" : "summary_metrics_TL_Task", &out, err);
+    mv_groups_write_metrics(&s, &out);
+    status = mv_score_write_summary(
+        &s, o, is_ad ? "summary_metrics_AD_Task" : "summary_metrics_TL_Task", &out, err);
   }
   if (status == MV_OK) {
     if (is_ad)

@@ -72,7 +72,8 @@ static size_t count(const mv_model_scores *s, membership member) {
 
 static void put_thresholds(mv_buf *out, const mv_model_scores *s, membership member) {
   mv_buf_char(out, '\n');
-  for (int i = 0; i < 3; i++) {
+  if (count(s, member) == 0) mv_buf_text(out, "No MRE metrics"); /* of angles and distances only */
+  for (int i = 0; i < 3 && count(s, member); i++) {
     mv_buf_printf(out, "%sWeighted %s: ", i ? " | " : "", thresholds[i]);
     put(out, "", weighted(s, member, thresholds[i], 0), 0);
   }
@@ -163,12 +164,8 @@ static void put_ad_group(mv_buf *out, const mv_model_scores *s, const char *name
 void mv_print_ad(const mv_model_scores *s, mv_buf *out) {
   size_t *order = by_size(s);
   if (!order) out->failed = 1;
+  if (!order) return;
   mv_buf_printf(out, "\n\nModel: %s", s->name);
-  if (!order || count(s, NULL) == 0) {
-    mv_buf_text(out, " (No valid MAE samples)");
-    mv_free(order);
-    return;
-  }
   put(out, "\nWeighted Average MAE: ", weighted(s, NULL, "avgMAE", 1), 0);
   put(out, ", MRE: ", weighted(s, NULL, "avgMRE", 1), 0);
   put(out, ", nMAE: ", weighted(s, NULL, "avgNMAE", 0), 0);
