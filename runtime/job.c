@@ -37,7 +37,7 @@ static mv_status copy_request(mv_job *job, const mv_request *q, mv_error *err) {
   mv_request *own = &job->request;
   *own = *q;
   own->images = NULL;
-  own->system = own->prompt = (mv_str){"", 0};
+  own->system = own->prompt = (mv_str){NULL, 0};
   own->messages = NULL;
   MV_TRY(copy_text(job, &own->family, err));
   if (q->dump_dir) {
@@ -140,7 +140,7 @@ mv_status mv_job_encode(const mv_tokenizer *tok, const mv_request *q, const int 
   }
   if (q->image_order == MV_IMAGE_FIRST) parts[n++] = text;
   mv_chat_message messages[2] = {{mv_str_of("system"), &system, 1}, {mv_str_of("user"), parts, n}};
-  int skip = q->system.len == 0;
+  int skip = q->system.ptr == NULL;
   return mv_chat_encode(tok, messages + skip, 2 - (size_t)skip, 1, ids, err);
 }
 

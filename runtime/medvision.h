@@ -122,7 +122,7 @@ typedef struct mv_sampling {
 } mv_sampling;
 
 typedef struct mv_request {
-  mv_str system;                 /* empty: the template's default system prompt */
+  mv_str system;                 /* {NULL, 0}: the template's default system prompt */
   mv_str prompt;                 /* user text; special tokens in it are ordinary characters */
   const struct mv_image *images; /* n_image decoded pictures, grey or RGB, any size */
   int n_image;

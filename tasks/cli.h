@@ -109,7 +109,7 @@ typedef struct mv_cli_args {
   int image_order; /* 0 first, 1 last */
 
   /* the model */
-  const char *model, *device;
+  const char *model, *random_weights, *device;
   int dtype; /* 0 auto, 1 bf16, 2 fp32: mv_precision */
   int threads;
 

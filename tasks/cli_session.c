@@ -17,6 +17,7 @@ static void show_loading(void *user, const char *stage, size_t done, size_t tota
 static mv_status open_model(mv_session *session, mv_error *err) {
   const mv_cli_args *args = session->args;
   mv_model_options options = {.dir = session->dir,
+                              .random = args->random_weights,
                               .device = args->device,
                               .precision = (mv_precision)args->dtype,
                               .n_thread = args->threads,

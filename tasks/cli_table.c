@@ -426,6 +426,11 @@ const mv_cli_option mv_cli_options[] = {
     {"model", "DIR", MV_CLI_DIR, AT(model), SERVE | RUN | E_ASK | PROMPT | INFO | IMAGE | TOKENIZE,
      0, MODEL, NULL, 0, 0, NULL,
      "Checkpoint directory (default: the small model that comes with the program)"},
+    {"random-weights", "SHAPE", MV_CLI_TEXT, AT(random_weights), SERVE | RUN | E_ASK | INFO, 0,
+     MODEL, NULL, 0, 0, "3b|7b|32b|config",
+     "Made-up weights of this Qwen2.5-VL shape (config: of the checkpoint's own) with its "
+     "tokenizer: "
+     "for measuring, without files of that size"},
     {"device", "DEVICE", MV_CLI_DEVICE, AT(device), SERVE | RUN | E_ASK, 0, MODEL, "auto", 0, 0,
      "auto|cpu|cuda", "Where to compute: auto, cpu, cuda or cuda:N"},
     {"dtype", "TYPE", MV_CLI_CHOICE, AT(dtype), SERVE | RUN | E_ASK, 0, MODEL, "auto", 0, 0,

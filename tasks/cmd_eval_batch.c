@@ -23,7 +23,7 @@ static mv_status ask(mv_session *session, const mv_json *line, mv_result *result
   mv_session_request(session, &request);
   if (status == MV_OK) status = mv_batch_question_decoding(&q, &request, err);
   if (status == MV_OK) {
-    request.system = mv_buf_view(&q.system);
+    if (q.system.len) request.system = mv_buf_view(&q.system);
     request.prompt = mv_buf_view(&q.prompt);
     request.images = q.images, request.n_image = q.n_image;
     request.image_order = q.order;

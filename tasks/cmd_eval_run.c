@@ -88,7 +88,7 @@ static void ask(void *user, size_t index, mv_request *request) {
   const mv_eval_doc *doc = &t->docs.v[index];
   mv_session_request(&t->r->session, request);
   if (!mv_cli_given(t->r->args, "image-order")) request->image_order = MV_IMAGE_LAST;
-  request->system = t->r->args->eval.system_prompt ? mv_prompt_system() : (mv_str){"", 0};
+  if (t->r->args->eval.system_prompt) request->system = mv_prompt_system();
   request->prompt = mv_buf_view(&doc->prompt);
   request->family = mv_str_of(mv_task_name(doc->question.task));
   request->on_progress = NULL;

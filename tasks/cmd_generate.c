@@ -169,7 +169,7 @@ static mv_status ask_once(mv_session *session, const mv_buf *prompt, mv_buf *out
   mv_request request;
   mv_session_request(session, &request);
   request.prompt = mv_buf_view(prompt);
-  request.system = mv_str_of(args->system);
+  if (args->system) request.system = mv_str_of(args->system);
   request.n_image = args->images.n;
   MV_TRY(load_images(args, args->images.v, request.n_image, &images, err));
   request.images = images;

@@ -19,8 +19,11 @@ typedef struct checkpoint_info {
   mv_memory_plan plan;    /* what --plan is about */
 } checkpoint_info;
 
-static mv_status open_all(checkpoint_info *info, mv_error *err) {
-  MV_TRY(mv_checkpoint_open(&info->checkpoint, info->dir, err));
+static mv_status open_all(checkpoint_info *info, const char *random, mv_error *err) {
+  if (random)
+    MV_TRY(mv_checkpoint_open_empty(&info->checkpoint, info->dir, random, err));
+  else
+    MV_TRY(mv_checkpoint_open(&info->checkpoint, info->dir, err));
   /* Weights alone are a checkpoint too, if one that cannot answer. */
   if (mv_tokenizer_open(&info->tokenizer, info->dir, err) != MV_OK && err->code != MV_ERR_IO)
     return err->code;
@@ -319,7 +322,7 @@ int mv_cmd_info(const mv_cli_args *args) {
   mv_error err = {0};
   mv_buf out = {0};
   mv_status status = find_dir(args, &info.dir, &err);
-  if (status == MV_OK) status = open_all(&info, &err);
+  if (status == MV_OK) status = open_all(&info, args->random_weights, &err);
   if (status == MV_OK) status = plan(&info, args, &err);
   if (status == MV_OK) {
     (args->json ? print_json : print_text)(&out, &info, args);

@@ -319,6 +319,7 @@ static mv_status set_shape(mv_config *config, const char *name, mv_error *err) {
   t->n_kv = shapes[i].n_kv;
   t->head_dim = 128;
   t->max_positions = 128000;
+  t->rope_theta = 1e6;
   t->mrope_section[0] = 16;
   t->mrope_section[1] = t->mrope_section[2] = 24;
   config->tied_head = shapes[i].tied_head;

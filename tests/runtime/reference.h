@@ -57,7 +57,7 @@ static inline void reference_case_init(reference_case *c, const mv_json *row) {
     c->images[c->request.n_image++] = load_picture(path);
   }
   c->request.images = c->images;
-  c->request.system = jsonl_text(row, "system");
+  if (jsonl_text(row, "system").len) c->request.system = jsonl_text(row, "system");
   c->request.prompt = jsonl_text(row, "prompt");
   c->request.image_order =
       mv_str_is(jsonl_text(row, "image_order"), "last") ? MV_IMAGE_LAST : MV_IMAGE_FIRST;

@@ -395,6 +395,13 @@ class Info(Case):
                              ("weights", "kv", "decoder", "vision", "image", "logits", "host")))
         self.assertEqual(got["plan"]["kv_token_bytes"], 2 * 2 * 2 * 32 * 2)
 
+    def test_plans_for_shapes_without_their_files(self):
+        seven = json.loads(self.succeeds("info", "--random-weights", "7b", "--plan", "--json"))
+        self.assertEqual(seven["all"]["parameters"], 8292166656)
+        self.assertEqual(seven["decoder"]["rope_theta"], 1e6)
+        self.assertEqual(seven["plan"]["weights_bytes"], 16584333312)
+        self.fails(2, "expected 3b, 7b, 32b or config", "info", "--random-weights", "8b")
+
     def test_describes_the_checkpoint_of_the_program_by_default(self):
         self.assertIn("weights/tiny: Qwen2.5-VL", self.succeeds("info"))
 
@@ -438,6 +445,25 @@ class Generate(Case):
             self.assertEqual(entry["token_id"], id_)
             self.assertEqual(len(entry["top"]), 3)
             self.assertEqual(entry["top"][0], {"token_id": id_, "logprob": entry["logprob"]})
+
+    def test_answers_with_made_up_weights(self):
+        args = ["generate", "--prompt", "Hi", "--max-new-tokens", "4", "--ignore-eos", "--json"]
+        real = json.loads(self.succeeds(*args))
+        made_up = json.loads(self.succeeds(*args, "--random-weights", "config"))
+        self.assertEqual(real["prompt_ids"], made_up["prompt_ids"])
+        self.assertEqual(len(made_up["token_ids"]), 4)
+        self.assertNotEqual(real["token_ids"], made_up["token_ids"])
+
+    def test_tells_an_empty_system_prompt_from_none(self):
+        args = ["generate", "--prompt", "Hi", "--max-new-tokens", "1", "--json"]
+        default = json.loads(self.succeeds(*args))["prompt_ids"]
+        words = json.loads(self.succeeds("tokenize", "You are a helpful assistant.", "--json"))["ids"]
+        at = next(i for i in range(len(default)) if default[i:i + len(words)] == words)
+        empty = default[:at] + default[at + len(words):]
+        self.assertEqual(json.loads(self.succeeds(*args, "--system", ""))["prompt_ids"], empty)
+        lines = [{"prompt": "Hi", "max_new_tokens": 1}, {"prompt": "Hi", "max_new_tokens": 1, "system": None},
+                 {"prompt": "Hi", "max_new_tokens": 1, "system": ""}]
+        self.assertEqual([a["prompt_ids"] for a in self.lines(["generate"], lines)], [default, default, empty])
 
     def test_answers_lines_as_it_answers_options(self):
         one = json.loads(self.succeeds("generate", "--prompt", "Hello", "--system", "Be kind.",
