@@ -51,10 +51,9 @@ const bench_case bench_kernel_table[] = {
     LINEAR("decode", "head", 1, D, WIDE, {VOCAB}),
     LINEAR("decode", "down fp32", 1, FF, FP32, {D}, .accumulate = 1),
     {"decode", "", {.op = "rmsnorm", .n_row = 1, .d = D, .y = BF16}},
-    {"decode", "", {.op = "rope", .n_row = 1, .n_head = 32, .d_head = 128, .pad = KV}},
     {"decode",
      "",
-     {.op = "kv_write", .n_row = 1, HEADS, .w = BF16, .spans = last_token, .n_span = 1}},
+     {.op = "rope_kv", .n_row = 1, HEADS, .w = BF16, .spans = last_token, .n_span = 1}},
     {"decode",
      "",
      {.op = "attention",
@@ -87,10 +86,9 @@ const bench_case bench_kernel_table[] = {
     {"prefill", "", {.op = "embed", .n_row = PROMPT, .d = D, .x = BF16, .y = F32}},
     {"prefill", "", {.op = "rope_table", .n_row = PROMPT, .d_head = 128}},
     {"prefill", "", {.op = "rmsnorm", .n_row = PROMPT, .d = D, .y = BF16}},
-    {"prefill", "", {.op = "rope", .n_row = PROMPT, .n_head = 32, .d_head = 128, .pad = KV}},
     {"prefill",
      "",
-     {.op = "kv_write", .n_row = PROMPT, HEADS, .w = BF16, .spans = prompt, .n_span = 1}},
+     {.op = "rope_kv", .n_row = PROMPT, HEADS, .w = BF16, .spans = prompt, .n_span = 1}},
     {"prefill",
      "",
      {.op = "attention",
@@ -144,7 +142,7 @@ bench_case bench_case_for(const bench_case *row, const mv_ops *ops) {
     if (c->x == BF16 && !c->accumulate && strcmp(row->what, "head") != 0) c->y = BF16;
   } else if (strcmp(c->op, "rope") == 0 || strcmp(c->op, "patches") == 0) {
     c->y = BF16;
-  } else if (strcmp(c->op, "kv_write") == 0 || strcmp(c->op, "attention") == 0 ||
+  } else if (strcmp(c->op, "rope_kv") == 0 || strcmp(c->op, "attention") == 0 ||
              strcmp(c->op, "window_attention") == 0 || strcmp(c->op, "swiglu") == 0) {
     c->x = BF16;
   }

@@ -1,6 +1,12 @@
 /* Scaled dot-product attention with an online softmax over tiles of 64 keys.
  *
- * kv_write: copies the keys and values of a step into the pages of their sequences
+ * rope_kv: rotates (kernels/rope.h) the queries of a step where they are, its keys on their way to
+ *          the pages of their sequences, and copies its values there
+ *
+ *   qkv   f32 | bf16 [n_row, (n_head + 2 n_kv) * d_head]   dtype, rows ldq elements apart: queries,
+ *         keys and values adjoin, as one product leaves them; rows that no run has stay as they are
+ *   table f32 [n_row, d_head / 2, 2]                       of rope_table
+ *
  * attention: causal attention of the step's queries over those pages, grouped heads
  *
  *   q     f32 | bf16 [n_row, n_head * d_head]    dtype, rows ldq elements apart, rotated already
@@ -75,9 +81,9 @@ typedef struct mv_kv_copy_dims {
 size_t mv_kv_page_bytes(int n_kv, int d_head, mv_dtype dtype);
 
 mv_cost mv_attention_cost(const mv_attention_dims *dims, const mv_seq_rows *seqs, int n_seq);
-mv_cost mv_kv_write_cost(const mv_attention_dims *dims);
-void mv_kv_write_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                     int n_seq, const void *k, const void *v, void *cache);
+mv_cost mv_rope_kv_cost(const mv_attention_dims *dims);
+void mv_rope_kv_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                    int n_seq, const float *table, void *qkv, void *cache);
 /* n_move <= MV_KV_MOVES; destinations differ from one another. */
 mv_cost mv_kv_copy_cost(const mv_kv_copy_dims *dims, int n_move);
 void mv_kv_copy_cpu(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv_move *moves,

@@ -13,9 +13,11 @@ size_t mv_kv_page_bytes(int n_kv, int d_head, mv_dtype dtype) {
   return 2 * (size_t)n_kv * MV_PAGE_TOKENS * (size_t)d_head * mv_dtype_bytes(dtype);
 }
 
-mv_cost mv_kv_write_cost(const mv_attention_dims *dims) {
-  double n = 2.0 * dims->n_row * dims->n_kv * dims->d_head;
-  mv_cost cost = {n * (double)(mv_dtype_bytes(dims->dtype) + mv_dtype_bytes(dims->kv_dtype)), 0};
+mv_cost mv_rope_kv_cost(const mv_attention_dims *dims) {
+  double n = (double)dims->n_row * dims->d_head, e = (double)mv_dtype_bytes(dims->dtype);
+  double kv_bytes = e + (double)mv_dtype_bytes(dims->kv_dtype);
+  mv_cost cost = {n * (2 * e * dims->n_head + 2 * kv_bytes * dims->n_kv + sizeof(float)),
+                  3 * n * (dims->n_head + dims->n_kv)};
   return cost;
 }
 
@@ -53,23 +55,38 @@ static size_t cache_at(const mv_attention_dims *dims, const mv_seq_rows *seq, in
   return (slab * MV_PAGE_TOKENS + (size_t)(t % MV_PAGE_TOKENS)) * (size_t)dims->d_head;
 }
 
-void mv_kv_write_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                     int n_seq, const void *k, const void *v, void *cache) {
+/* Row i of a run: heads of queries, keys, values. */
+static void place_row(const mv_cpu_simd *simd, const mv_attention_dims *dims,
+                      const mv_seq_rows *seq, int i, const float *table, void *qkv, void *cache) {
+  int d = dims->d_head, n_head = dims->n_head, n_kv = dims->n_kv, t = seq->pos0 + i;
+  size_t row = (size_t)(seq->row0 + i);
+  for (int h = 0; h < n_head + 2 * n_kv; h++) {
+    float head[MAX_D_HEAD];
+    size_t at = row * (size_t)dims->ldq + (size_t)h * (size_t)d;
+    int which = h >= n_head + n_kv; /* of keys and values */
+    mv_row_load(simd, dims->dtype, mv_at(qkv, dims->dtype, at), head, d);
+    if (!which) mv_rotate(head, table + row * (size_t)d, d / 2);
+    if (h < n_head)
+      mv_row_store(simd, dims->dtype, head, mv_at_mut(qkv, dims->dtype, at), d);
+    else
+      mv_row_store(simd, dims->kv_dtype, head,
+                   mv_at_mut(cache, dims->kv_dtype,
+                             cache_at(dims, seq, which, h - n_head - which * n_kv, t)),
+                   d);
+  }
+}
+
+void mv_rope_kv_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                    int n_seq, const float *table, void *qkv, void *cache) {
+  assert(dims->d_head % 2 == 0 && dims->d_head <= MAX_D_HEAD);
   if (device->error.code != MV_OK) return;
   const mv_cpu_simd *simd = mv_cpu_simd_of(device);
-  size_t d = (size_t)dims->d_head;
-  for (int s = 0; s < n_seq; s++)
-    for (int i = 0; i < seqs[s].n_row; i++)
-      for (int h = 0; h < dims->n_kv; h++) {
-        size_t from = (size_t)(seqs[s].row0 + i) * (size_t)dims->ldkv + (size_t)h * d;
-        int t = seqs[s].pos0 + i;
-        mv_row_copy(simd, dims->dtype, mv_at(k, dims->dtype, from), dims->kv_dtype,
-                    mv_at_mut(cache, dims->kv_dtype, cache_at(dims, &seqs[s], 0, h, t)),
-                    dims->d_head);
-        mv_row_copy(simd, dims->dtype, mv_at(v, dims->dtype, from), dims->kv_dtype,
-                    mv_at_mut(cache, dims->kv_dtype, cache_at(dims, &seqs[s], 1, h, t)),
-                    dims->d_head);
-      }
+  int n_thread = mv_cpu_threads(device, mv_rope_kv_cost(dims).flops);
+  for (int s = 0; s < n_seq; s++) {
+    const mv_seq_rows *seq = &seqs[s];
+#pragma omp parallel for schedule(static) num_threads(n_thread)
+    for (int i = 0; i < seq->n_row; i++) place_row(simd, dims, seq, i, table, qkv, cache);
+  }
 }
 
 /* ---- moving tokens ---- */

@@ -53,6 +53,15 @@ static inline void mv_row_store(const mv_cpu_simd *simd, mv_dtype dtype, const f
     simd->narrow(src, dst, n);
 }
 
+/* A head of 2 * half values by its row of a rope table. */
+static inline void mv_rotate(float *x, const float *table, int half) {
+  for (int i = 0; i < half; i++) {
+    float c = table[2 * i], s = table[2 * i + 1], a = x[i], b = x[i + half];
+    x[i] = a * c - b * s;
+    x[i + half] = b * c + a * s;
+  }
+}
+
 /* One row from any format to any other. */
 static inline void mv_row_copy(const mv_cpu_simd *simd, mv_dtype from, const void *src, mv_dtype to,
                                void *dst, int n) {

@@ -97,8 +97,8 @@ void mv_rmsnorm_cuda(mv_device *device, const mv_rmsnorm_dims *dims, const void 
 void mv_rope_table_cuda(mv_device *device, const mv_rope_table_dims *dims, const int32_t *position,
                         const float *inv_freq, const uint8_t *axis, float *table);
 void mv_rope_cuda(mv_device *device, const mv_rope_dims *dims, const float *table, void *x);
-void mv_kv_write_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                      int n_seq, const void *k, const void *v, void *cache);
+void mv_rope_kv_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                     int n_seq, const float *table, void *qkv, void *cache);
 void mv_attention_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
                        int n_seq, const void *q, const void *cache, void *out);
 void mv_kv_copy_cuda(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv_move *moves,

@@ -5,7 +5,7 @@
  *   linear             kernels/linear.h       every projection, with bias or residual
  *   rmsnorm            kernels/rmsnorm.h      before attention, MLP, merger and head
  *   rope_table, rope   kernels/rope.h         M-RoPE and the vision tower's 2-D rope
- *   kv_write           kernels/attention.h    keys and values into pages
+ *   rope_kv            kernels/attention.h    queries rotated; keys, rotated, and values into pages
  *   attention          kernels/attention.h    causal or tree, grouped heads, paged
  *   kv_copy            kernels/attention.h    tokens from slot to slot
  *   window_attention   kernels/attention.h    vision windows and whole images
@@ -73,8 +73,8 @@ typedef struct mv_ops {
   void (*rope_table)(mv_device *, const mv_rope_table_dims *, const int32_t *position,
                      const float *inv_freq, const uint8_t *axis, float *table);
   void (*rope)(mv_device *, const mv_rope_dims *, const float *table, void *x);
-  void (*kv_write)(mv_device *, const mv_attention_dims *, const mv_seq_rows *, int n_seq,
-                   const void *k, const void *v, void *cache);
+  void (*rope_kv)(mv_device *, const mv_attention_dims *, const mv_seq_rows *, int n_seq,
+                  const float *table, void *qkv, void *cache);
   void (*attention)(mv_device *, const mv_attention_dims *, const mv_seq_rows *, int n_seq,
                     const void *q, const void *cache, void *out);
   void (*kv_copy)(mv_device *, const mv_kv_copy_dims *, const mv_kv_move *moves, int n_move,

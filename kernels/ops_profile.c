@@ -83,12 +83,11 @@ static void rope_timed(mv_device *device, const mv_rope_dims *dims, const float 
   end(p, "rope", dims->n_row, mv_rope_cost(dims));
 }
 
-static void kv_write_timed(mv_device *device, const mv_attention_dims *dims,
-                           const mv_seq_rows *seqs, int n_seq, const void *k, const void *v,
-                           void *cache) {
-  mv_profile *p = begin(device, "kv_write");
-  p->inner->kv_write(device, dims, seqs, n_seq, k, v, cache);
-  end(p, "kv_write", dims->n_row, mv_kv_write_cost(dims));
+static void rope_kv_timed(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                          int n_seq, const float *table, void *qkv, void *cache) {
+  mv_profile *p = begin(device, "rope_kv");
+  p->inner->rope_kv(device, dims, seqs, n_seq, table, qkv, cache);
+  end(p, "rope_kv", dims->n_row, mv_rope_kv_cost(dims));
 }
 
 static void attention_timed(mv_device *device, const mv_attention_dims *dims,
@@ -194,7 +193,7 @@ mv_status mv_profile_open(mv_profile **out, mv_device *device, const mv_ops **op
   p->ops.rmsnorm = rmsnorm_timed;
   p->ops.rope_table = rope_table_timed;
   p->ops.rope = rope_timed;
-  p->ops.kv_write = kv_write_timed;
+  p->ops.rope_kv = rope_kv_timed;
   p->ops.attention = attention_timed;
   p->ops.kv_copy = kv_copy_timed;
   p->ops.window_attention = window_attention_timed;

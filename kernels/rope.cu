@@ -1,22 +1,24 @@
-/* rope_table and rope on CUDA: contracts in kernels/rope.h.
+/* rope_table, rope and rope_kv on CUDA: contracts in kernels/rope.h and kernels/attention.h.
  *
  * Plan  rope_table: a thread per angle. The angle is reduced to [-pi/4, pi/4] in double, where the
  *       product with a quotient of 24 bits is exact enough for every f32 angle up to 2^30; the
  *       library's own reduction would cost every thread a stack frame.
- *       rope: a block a row; a thread keeps the cosines and sines of one chunk of frequencies and
- *       turns that chunk of every n-th head, so the table is read once a row and not once a head.
- */
+ *       rope, rope_kv: a block a row; a thread keeps the cosines and sines of one chunk of
+ *       frequencies and turns that chunk of every n-th head, so the table is read once a row and
+ *       not once a head. The host turns page tables into one slot a row, staged once for all layers
+ *       of a step. */
 #include "kernels/rope.h"
 
 #include <assert.h>
 
+#include "kernels/attention.h"
 #include "kernels/cuda_rows.h"
 /* after cuda_port.h */
 #include "kernels/cuda.h"
 
 namespace {
 
-constexpr int THREADS = 256;
+constexpr int THREADS = 512; /* a row of the decoder at once */
 
 /* sin and cos of x in [-pi/4, pi/4], to an ulp (coefficients of Cephes' sinf and cosf). */
 MV_DEV float sin_near(float x) {
@@ -59,14 +61,19 @@ __global__ void __launch_bounds__(THREADS)
   mv_st_f2(table + 2 * (size_t)i, cos_sin(angle));
 }
 
-template <int N, class X>
+/* Rotates n_head heads of a row where they are. With slots, 2 n_kv heads follow: keys, rotated, and
+ * values go to the row's slot of the cache, [page][2][n_kv][64][d_head]; rows with a slot below 0
+ * are left alone. */
+template <int N, class X, class Y>
 __global__ void __launch_bounds__(THREADS)
-    rope_kernel(X *x, const float *table, int n_head, int d_head, int ldx) {
+    rope_kernel(X *x, const float *table, const int32_t *slots, Y *cache, int n_head, int n_kv,
+                int d_head, int ldx) {
   const int half = d_head / 2, n_chunk = half / N;
   const int chunk = (int)threadIdx.x % n_chunk * N;
   const int per_pass = (int)blockDim.x / n_chunk;
   const int first = (int)threadIdx.x / n_chunk;
-  if (first >= per_pass) return; /* the block's last threads, when n_chunk does not divide it */
+  const int slot = slots ? slots[blockIdx.x] : 0;
+  if (slot < 0 || first >= per_pass) return; /* the last threads, when n_chunk does not divide */
   float cos_sin_of[2 * N];
   const float *angles = table + (size_t)blockIdx.x * d_head + 2 * chunk;
   if constexpr (N == 1) {
@@ -74,20 +81,56 @@ __global__ void __launch_bounds__(THREADS)
   } else {
     mv_chunk_load<2 * N>(cos_sin_of, angles);
   }
-  for (int h = first; h < n_head; h += per_pass) {
+  const size_t page = (size_t)(slot / MV_PAGE_TOKENS) * 2 * n_kv;
+  for (int h = first; h < n_head + 2 * n_kv; h += per_pass) {
     X *head = x + (size_t)blockIdx.x * ldx + (size_t)h * d_head + chunk;
     float a[N], b[N], u[N], v[N];
     mv_chunk_load<N>(a, head);
     mv_chunk_load<N>(b, head + half);
 #pragma unroll
     for (int i = 0; i < N; i++) {
+      const bool turns = h < n_head + n_kv; /* values stay as they are */
       const float c = cos_sin_of[2 * i], s = cos_sin_of[2 * i + 1];
-      u[i] = a[i] * c - b[i] * s;
-      v[i] = b[i] * c + a[i] * s;
+      u[i] = turns ? a[i] * c - b[i] * s : a[i];
+      v[i] = turns ? b[i] * c + a[i] * s : b[i];
     }
-    mv_chunk_store<N>(head, u);
-    mv_chunk_store<N>(head + half, v);
+    if (h < n_head) {
+      mv_chunk_store<N>(head, u);
+      mv_chunk_store<N>(head + half, v);
+    } else {
+      const size_t plane = page + (size_t)(h - n_head);
+      Y *to = cache + (plane * MV_PAGE_TOKENS + slot % MV_PAGE_TOKENS) * d_head + chunk;
+      mv_chunk_store<N>(to, u);
+      mv_chunk_store<N>(to + half, v);
+    }
   }
+}
+
+/* The slot of every row, -1 where no sequence has it; NULL with a sticky error. */
+const int32_t *slots_of(mv_device *device, int n_row, const mv_seq_rows *seqs, int n_seq) {
+  int32_t *slots = (int32_t *)mv_device_scratch(device, (size_t)n_row * sizeof(int32_t));
+  if (!slots) return nullptr;
+  for (int r = 0; r < n_row; r++) slots[r] = -1;
+  for (int s = 0; s < n_seq; s++)
+    for (int i = 0; i < seqs[s].n_row; i++) {
+      const int token = seqs[s].pos0 + i;
+      slots[seqs[s].row0 + i] =
+          seqs[s].pages[token / MV_PAGE_TOKENS] * MV_PAGE_TOKENS + token % MV_PAGE_TOKENS;
+    }
+  return (const int32_t *)mv_cuda_stage(device, slots, (size_t)n_row * sizeof *slots);
+}
+
+template <class X, class Y>
+void launch(mv_device *device, const char *name, const mv_attention_dims *dims, X *x,
+            const float *table, const int32_t *slots, Y *cache) {
+  constexpr int N = mv_chunk_of<X, Y>();
+  const int half = dims->d_head / 2;
+  const bool vectors =
+      half % N == 0 && mv_all_aligned(x, table, cache, (size_t)dims->ldq * sizeof(X));
+  const int n_chunk = (vectors ? half / N : half) * (dims->n_head + 2 * dims->n_kv);
+  mv_cuda_launch(device, name, vectors ? rope_kernel<N, X, Y> : rope_kernel<1, X, Y>,
+                 dim3((unsigned)dims->n_row), dim3(mv_row_threads(n_chunk, THREADS)), 0, x, table,
+                 slots, cache, dims->n_head, dims->n_kv, dims->d_head, dims->ldq);
 }
 
 }  // namespace
@@ -103,14 +146,26 @@ void mv_rope_table_cuda(mv_device *device, const mv_rope_table_dims *dims, const
 void mv_rope_cuda(mv_device *device, const mv_rope_dims *dims, const float *table, void *x) {
   assert(dims->d_head % 2 == 0 && dims->d_head <= 2 * THREADS);
   if (dims->n_row == 0 || dims->n_head == 0) return;
+  mv_attention_dims heads = {};
+  heads.n_row = dims->n_row;
+  heads.n_head = dims->n_head;
+  heads.d_head = dims->d_head;
+  heads.ldq = dims->ldx;
   mv_with_type(dims->dtype, [&](auto a) {
     using X = decltype(a);
-    constexpr int N = mv_chunk_of<X, X>();
-    const int half = dims->d_head / 2;
-    const bool vectors = half % N == 0 && mv_all_aligned(x, table, (size_t)dims->ldx * sizeof(X));
-    const int n_chunk = vectors ? half / N : half;
-    const dim3 grid((unsigned)dims->n_row), block(mv_row_threads(n_chunk * dims->n_head, THREADS));
-    mv_cuda_launch(device, "rope", vectors ? rope_kernel<N, X> : rope_kernel<1, X>, grid, block, 0,
-                   (X *)x, table, dims->n_head, dims->d_head, dims->ldx);
+    launch(device, "rope", &heads, (X *)x, table, nullptr, (X *)nullptr);
+  });
+}
+
+void mv_rope_kv_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
+                     int n_seq, const float *table, void *qkv, void *cache) {
+  assert(dims->d_head % 2 == 0 && dims->d_head <= 2 * THREADS);
+  if (dims->n_row == 0 || device->error.code != MV_OK) return;
+  const int32_t *slots = slots_of(device, dims->n_row, seqs, n_seq);
+  if (!slots) return;
+  mv_with_type(dims->dtype, [&](auto a) {
+    mv_with_type(dims->kv_dtype, [&](auto b) {
+      launch(device, "rope_kv", dims, (decltype(a) *)qkv, table, slots, (decltype(b) *)cache);
+    });
   });
 }

@@ -35,14 +35,6 @@ mv_cost mv_rope_cost(const mv_rope_dims *dims) {
 
 #define MAX_D_HEAD 256
 
-static void rotate(float *x, const float *table, int half) {
-  for (int i = 0; i < half; i++) {
-    float c = table[2 * i], s = table[2 * i + 1], a = x[i], b = x[i + half];
-    x[i] = a * c - b * s;
-    x[i + half] = b * c + a * s;
-  }
-}
-
 void mv_rope_cpu(mv_device *device, const mv_rope_dims *dims, const float *table, void *x) {
   assert(dims->d_head % 2 == 0 && dims->d_head <= MAX_D_HEAD);
   if (device->error.code != MV_OK) return;
@@ -55,7 +47,7 @@ void mv_rope_cpu(mv_device *device, const mv_rope_dims *dims, const float *table
       float head[MAX_D_HEAD];
       void *at = mv_at_mut(x, dims->dtype, (size_t)r * (size_t)dims->ldx + (size_t)h * (size_t)d);
       mv_row_load(simd, dims->dtype, at, head, d);
-      rotate(head, table + (size_t)r * (size_t)d, d / 2);
+      mv_rotate(head, table + (size_t)r * (size_t)d, d / 2);
       mv_row_store(simd, dims->dtype, head, at, d);
     }
 }

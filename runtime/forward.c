@@ -188,13 +188,10 @@ static void rope_tables(const pass *p, const int32_t *host_position) {
                             p->act->rope);
 }
 
-/* x -> rotated queries, rotated keys and values in act->qkv. */
+/* x -> queries, keys and values in act->qkv, not rotated yet. */
 static void project_qkv(const pass *p, const mv_layer *layer) {
-  const mv_stack *s = p->stack;
   rmsnorm(p, p->n_row, p->act->x, layer->norm1, p->act->h);
   linear(p, &layer->qkv, 0, p->n_row, p->act->h, p->act->qkv);
-  mv_rope_dims dims = {p->n_row, s->n_head + s->n_kv, s->d_head, qkv_width(s), between(p->model)};
-  p->model->ops->rope(&p->model->device, &dims, p->act->rope, p->act->qkv); /* q and k adjoin */
 }
 
 static mv_attention_dims attention_dims(const pass *p) {
@@ -306,11 +303,14 @@ void mv_vision_forward(mv_model *model, mv_activations *act, const mv_window_pla
   mv_range_begin(&model->device, "vision");
   embed_patches(&p, plan, image);
   tap_stage(&p, "vision.patch_embed", -1, act->x, MV_DTYPE_F32, p.n_row, model->vision.d_model);
+  const mv_stack *s = &model->vision;
   mv_attention_dims dims = attention_dims(&p);
-  for (int i = 0; i < model->vision.n_layer; i++) {
+  mv_rope_dims rope = {p.n_row, 2 * s->n_head, s->d_head, qkv_width(s), between(model)};
+  for (int i = 0; i < s->n_layer; i++) {
     int full = model->full_attention[i];
     mv_range_begin(&model->device, "layer");
-    project_qkv(&p, &model->vision.layers[i]);
+    project_qkv(&p, &s->layers[i]);
+    model->ops->rope(&model->device, &rope, act->rope, act->qkv); /* queries and keys adjoin */
     model->ops->window_attention(&model->device, &dims, full ? plan->cu_full : plan->cu_window,
                                  full ? plan->n_full : plan->n_window, act->qkv, keys(&p),
                                  values(&p), act->att);
@@ -353,8 +353,8 @@ void mv_decoder_forward(mv_model *model, mv_activations *act, const mv_batch *ba
     void *layer_cache = (char *)cache + (size_t)i * cache_stride;
     mv_range_begin(&model->device, "layer");
     project_qkv(&p, &model->decoder.layers[i]);
-    model->ops->kv_write(&model->device, &dims, batch->seqs, batch->n_seq, keys(&p), values(&p),
-                         layer_cache);
+    model->ops->rope_kv(&model->device, &dims, batch->seqs, batch->n_seq, act->rope, act->qkv,
+                        layer_cache);
     model->ops->attention(&model->device, &dims, batch->seqs, batch->n_seq, act->qkv, layer_cache,
                           act->att);
     finish_layer(&p, i, "decoder.layer");

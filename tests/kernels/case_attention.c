@@ -1,4 +1,4 @@
-/* kv_write, attention over shuffled pages, kv_copy, window_attention.
+/* rope_kv, attention over shuffled pages, kv_copy, window_attention.
  *
  * The pages of a case's sequences are drawn in a shuffled order among spare ones. Attention finds
  * random numbers in the slots of their tokens and NaN in all others, so that a wrong page, slot or
@@ -67,21 +67,48 @@ static size_t slot(const kernel_case *c, int page, int which, int head, int t) {
   return slab * MV_PAGE_TOKENS + (size_t)(t % MV_PAGE_TOKENS);
 }
 
-/* ---- kv_write: the output is the cache, a row is one head of one slot ---- */
+/* ---- rope_kv: the output is the cache, a row is one head of one slot; or, with `accumulate`, what
+ * becomes of queries, keys and values where they are ---- */
+
+enum { TABLE = Q, QKV = K };
+
+static mv_attention_dims joined_dims(const kernel_case *c) {
+  mv_attention_dims dims = dims_of(c);
+  dims.ldq = (c->n_head + 2 * c->n_kv) * c->d_head + c->pad;
+  return dims;
+}
 
 static void write_prepare(kernel_run *run) {
   const kernel_case *c = run->c;
-  mv_attention_dims dims = dims_of(c);
+  mv_attention_dims dims = joined_dims(c);
+  int n_slot = total_pages(c) * 2 * c->n_kv * MV_PAGE_TOKENS;
   deal_pages(run);
-  for (int i = K; i <= V; i++) kernel_input(run, i, c->x, (size_t)c->n_row * (size_t)dims.ldkv, 1);
-  kernel_output(run, c->w, (size_t)(total_pages(c) * 2 * c->n_kv * MV_PAGE_TOKENS), c->d_head,
-                c->d_head, 1);
+  kernel_input(run, TABLE, MV_DTYPE_F32, (size_t)c->n_row * (size_t)c->d_head, 1);
+  if (c->accumulate) {
+    kernel_input(run, CACHE, c->w, (size_t)n_slot * (size_t)c->d_head, 1);
+    kernel_output(run, c->x, (size_t)c->n_row, dims.ldq - c->pad, dims.ldq, 1);
+  } else {
+    kernel_input(run, QKV, c->x, (size_t)c->n_row * (size_t)dims.ldq, 1);
+    kernel_output(run, c->w, (size_t)n_slot, c->d_head, c->d_head, 1);
+  }
 }
 
 static void write_go(kernel_run *run) {
-  mv_attention_dims dims = dims_of(run->c);
-  run->ops->kv_write(run->device, &dims, run->seqs, run->c->n_span, run->in[K].dev, run->in[V].dev,
-                     kernel_out(run));
+  mv_attention_dims dims = joined_dims(run->c);
+  int in_place = run->c->accumulate;
+  run->ops->rope_kv(run->device, &dims, run->seqs, run->c->n_span, run->in[TABLE].dev,
+                    in_place ? kernel_out(run) : run->in[QKV].dev,
+                    in_place ? run->in[CACHE].dev : kernel_out(run));
+}
+
+/* Element `at` of a head whose elements are x(0) ..., rotated by the table's row. */
+static double rotated(const kernel_run *run, size_t row, const double *pair, int at,
+                      double *slack) {
+  int half = run->c->d_head / 2;
+  size_t t = 2 * (row * (size_t)half + (size_t)(at % half));
+  double c = kernel_value(&run->in[TABLE], t), s = kernel_value(&run->in[TABLE], t + 1);
+  *slack = MV_TOL_FEW * (fabs(pair[0]) + fabs(pair[1]));
+  return at < half ? pair[0] * c - pair[1] * s : pair[1] * c + pair[0] * s;
 }
 
 /* Which token of which sequence lies in slot t of a page; 0 when none of this step does. */
@@ -96,26 +123,50 @@ static int find_writer(const kernel_run *run, int page, int t, size_t *row) {
   return 0;
 }
 
+static void in_place_expect(const kernel_run *run, size_t row, int col, int n, double *want,
+                            double *slack) {
+  int d = run->c->d_head, half = d / 2;
+  for (int i = 0; i < n; i++) {
+    int at = (col + i) % d, first = col + i - at + at % half;
+    double pair[2] = {kernel_initial(run, row, first), kernel_initial(run, row, first + half)};
+    slack[i] = NAN;
+    want[i] = col + i < run->c->n_head * d ? rotated(run, row, pair, at, &slack[i])
+                                           : kernel_initial(run, row, col + i);
+  }
+}
+
 static void write_expect(const kernel_run *run, size_t row, int col, int n, double *want,
                          double *slack) {
   const kernel_case *c = run->c;
-  size_t slab = row / MV_PAGE_TOKENS, head = slab % (size_t)c->n_kv, from = 0;
-  int which = (int)(slab / (size_t)c->n_kv % 2), page = (int)(slab / (size_t)c->n_kv / 2);
+  if (c->accumulate) {
+    in_place_expect(run, row, col, n, want, slack);
+    return;
+  }
+  size_t slab = row / MV_PAGE_TOKENS, plane = slab % (size_t)(2 * c->n_kv), from = 0;
+  int page = (int)(slab / (size_t)(2 * c->n_kv)), half = c->d_head / 2;
   int written = find_writer(run, page, (int)(row % MV_PAGE_TOKENS), &from);
+  size_t head = from * (size_t)joined_dims(c).ldq + ((size_t)c->n_head + plane) * (size_t)c->d_head;
   for (int i = 0; i < n; i++) {
-    size_t at = from * (size_t)dims_of(c).ldkv + head * (size_t)c->d_head + (size_t)(col + i);
-    want[i] = written ? kernel_rounded(c->w, kernel_value(&run->in[which ? V : K], at))
-                      : kernel_initial(run, row, col + i);
     slack[i] = NAN;
+    if (!written) {
+      want[i] = kernel_initial(run, row, col + i);
+    } else if (plane >= (size_t)c->n_kv) {
+      want[i] = kernel_rounded(c->w, kernel_value(&run->in[QKV], head + (size_t)(col + i)));
+    } else {
+      size_t first = head + (size_t)((col + i) % half);
+      double pair[2] = {kernel_value(&run->in[QKV], first),
+                        kernel_value(&run->in[QKV], first + (size_t)half)};
+      want[i] = rotated(run, from, pair, col + i, &slack[i]);
+    }
   }
 }
 
 static mv_cost write_cost(const kernel_run *run) {
-  mv_attention_dims dims = dims_of(run->c);
-  return mv_kv_write_cost(&dims);
+  mv_attention_dims dims = joined_dims(run->c);
+  return mv_rope_kv_cost(&dims);
 }
 
-const kernel_op kernel_kv_write = {"kv_write", write_prepare, write_go, write_expect, write_cost};
+const kernel_op kernel_rope_kv = {"rope_kv", write_prepare, write_go, write_expect, write_cost};
 
 /* ---- the definition, for one query ---- */
 

@@ -12,10 +12,10 @@
 #define CANARY 0xA5
 
 const kernel_op *const kernel_all_ops[] = {
-    &kernel_linear,   &kernel_rmsnorm,   &kernel_rope_table, &kernel_rope,
-    &kernel_kv_write, &kernel_attention, &kernel_kv_copy,    &kernel_window_attention,
-    &kernel_swiglu,   &kernel_gelu,      &kernel_embed,      &kernel_gather_rows,
-    &kernel_patches,  &kernel_fill,      &kernel_sample,     NULL};
+    &kernel_linear,  &kernel_rmsnorm,   &kernel_rope_table, &kernel_rope,
+    &kernel_rope_kv, &kernel_attention, &kernel_kv_copy,    &kernel_window_attention,
+    &kernel_swiglu,  &kernel_gelu,      &kernel_embed,      &kernel_gather_rows,
+    &kernel_patches, &kernel_fill,      &kernel_sample,     NULL};
 
 const kernel_op *kernel_op_find(const char *name) {
   for (size_t i = 0; kernel_all_ops[i]; i++)

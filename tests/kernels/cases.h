@@ -28,11 +28,11 @@ typedef struct kernel_case {
   int pad;                    /* extra columns between rows, where rows have a distance   */
   int n_in;                   /* linear                                                   */
   int n_out[MV_LINEAR_PARTS]; /* linear: rows of each stacked part, 0 ends the list       */
-  int bias, accumulate;       /* linear                                                   */
+  int bias, accumulate;       /* linear; rope_kv: judge q, k, v in place, not the cache   */
   int d;                      /* rmsnorm, swiglu, gelu, embed, gather_rows: row width     */
   float spread;               /* inputs lie in [-spread, spread]; 0 means 1               */
   int n_head, n_kv, d_head;   /* rope, attention                                          */
-  const kernel_span *spans;   /* attention, kv_write: sequences; window_attention: segments */
+  const kernel_span *spans;   /* attention, rope_kv: sequences; window_attention: segments */
   int n_span;
   int tree;    /* attention: the rows of every span are drafts that branch (64 at most) */
   int n_layer; /* kv_copy: of n_row moves */
@@ -84,7 +84,7 @@ typedef struct kernel_op {
 } kernel_op;
 
 extern const kernel_op kernel_linear, kernel_rmsnorm, kernel_rope_table, kernel_rope,
-    kernel_kv_write, kernel_attention, kernel_kv_copy, kernel_window_attention, kernel_swiglu,
+    kernel_rope_kv, kernel_attention, kernel_kv_copy, kernel_window_attention, kernel_swiglu,
     kernel_gelu, kernel_embed, kernel_gather_rows, kernel_patches, kernel_fill, kernel_sample;
 
 /* Ways to choose, for the cases of sample; vocabularies have at least 7 tokens. */

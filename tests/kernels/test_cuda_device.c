@@ -160,8 +160,8 @@ enum { D = 64, TABLE_ROWS = 200, MAX_ROWS = 100, PAGES = 4 };
 /* Embeds rows, norms them and writes them to pages: ids and page tables change from step to step.
  */
 typedef struct work {
-  float *table, *weight, *x, *y, *cache; /* device */
-  int32_t *ids;                          /* device */
+  float *table, *weight, *x, *y, *turn, *cache; /* device */
+  int32_t *ids;                                 /* device */
 } work;
 
 static work make_work(mv_device *device) {
@@ -169,16 +169,18 @@ static work make_work(mv_device *device) {
   float *table = malloc(TABLE_ROWS * D * sizeof *table), weight[D];
   for (int i = 0; i < TABLE_ROWS * D; i++) table[i] = (float)(kernel_hash(3, (uint64_t)i) % 1000);
   for (int i = 0; i < D; i++) weight[i] = (float)(i + 1);
-  size_t cache_bytes = PAGES * mv_kv_page_bytes(1, D, F32);
+  size_t cache_bytes = PAGES * mv_kv_page_bytes(1, D / 2, F32);
   work w = {ops->alloc(device, TABLE_ROWS * D * sizeof *table),
             ops->alloc(device, sizeof weight),
             ops->alloc(device, MAX_ROWS * D * sizeof(float)),
             ops->alloc(device, MAX_ROWS * D * sizeof(float)),
+            ops->alloc(device, MAX_ROWS * D / 2 * sizeof(float)),
             ops->alloc(device, cache_bytes),
             ops->alloc(device, MAX_ROWS * sizeof(int32_t))};
   char *zeros = calloc(1, cache_bytes);
   ops->upload(device, w.table, table, TABLE_ROWS * D * sizeof *table);
   ops->upload(device, w.weight, weight, sizeof weight);
+  ops->upload(device, w.turn, table, MAX_ROWS * D / 2 * sizeof *table); /* any numbers will do */
   ops->upload(device, w.cache, zeros, cache_bytes);
   free(zeros);
   free(table);
@@ -186,7 +188,7 @@ static work make_work(mv_device *device) {
 }
 
 static void free_work(mv_device *device, work *w) {
-  void *all[] = {w->table, w->weight, w->x, w->y, w->cache, w->ids};
+  void *all[] = {w->table, w->weight, w->x, w->y, w->turn, w->cache, w->ids};
   for (int i = 0; i < COUNT(all); i++) mv_ops_cuda.free(device, all[i]);
 }
 
@@ -196,13 +198,13 @@ static void issue(mv_device *device, const work *w, int n_row, int seed) {
   for (int i = 0; i < n_row; i++) ids[i] = (i * 7 + seed) % TABLE_ROWS;
   mv_gather_dims embed = {n_row, D, F32, F32};
   mv_rmsnorm_dims norm = {n_row, D, F32, F32, 1e-6f};
-  mv_attention_dims kv = {.n_row = n_row, .n_kv = 1, .d_head = D, .ldkv = D};
+  mv_attention_dims kv = {.n_row = n_row, .n_kv = 1, .d_head = D / 2, .ldq = D};
   mv_seq_rows seq = {0, n_row, 0, pages, NULL};
   ops->upload(device, w->ids, ids, (size_t)n_row * sizeof *ids);
   ops->embed(device, &embed, w->ids, w->table, NULL, w->x);
   for (int layer = 0; layer < 5; layer++) {
     ops->rmsnorm(device, &norm, w->x, w->weight, w->y);
-    ops->kv_write(device, &kv, &seq, 1, w->y, w->x, w->cache);
+    ops->rope_kv(device, &kv, &seq, 1, w->turn, w->y, w->cache);
   }
 }
 
@@ -215,7 +217,7 @@ static void run_step(mv_device *device, const work *w, int n_row, int seed) {
 
 /* The cache after a step with this seed, as direct operations leave it. */
 static void expect_cache(const work *w, int n_row, int seed, const char *how) {
-  size_t n_bytes = PAGES * mv_kv_page_bytes(1, D, F32);
+  size_t n_bytes = PAGES * mv_kv_page_bytes(1, D / 2, F32);
   char *got = malloc(n_bytes), *want = malloc(n_bytes);
   mv_ops_cuda.download(&cuda, got, w->cache, n_bytes);
   memset(want, 0xEE, n_bytes);

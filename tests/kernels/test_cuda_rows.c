@@ -1,4 +1,4 @@
-/* The CUDA kernels that go over rows once, on the emulator: rmsnorm, rope_table, rope, kv_write,
+/* The CUDA kernels that go over rows once, on the emulator: rmsnorm, rope_table, rope, rope_kv,
  * swiglu, gelu, embed, gather_rows, patches. */
 #include "tests/kernels/cuda_cases.h"
 
@@ -123,23 +123,24 @@ START_TEST(rope_of_every_head) {
 }
 END_TEST
 
-START_TEST(kv_write_into_pages) {
+START_TEST(rope_kv_into_pages) {
   static const kernel_span one[] = {{63, 1}}, prompt[] = {{0, 130}},
                            mixed[] = {{5, 1}, {60, 9}, {0, 3}, {200, 64}};
   static const struct {
     const kernel_span *spans;
     int n_span, n_row, n_kv, d_head, pad;
   } shapes[] = {{one, 1, 1, 4, 128, 0}, {prompt, 1, 130, 2, 32, 8}, {mixed, 4, 77, 1, 80, 3}};
-  kernel_case cases[4 * COUNT(shapes)];
+  kernel_case cases[8 * COUNT(shapes)];
   int n = 0;
-  for (int f = 0; f < COUNT(pairs); f++)
+  for (int f = 0; f < 2 * COUNT(pairs); f++)
     for (int i = 0; i < COUNT(shapes); i++) {
-      kernel_case c = {.op = "kv_write",
+      kernel_case c = {.op = "rope_kv",
+                       .accumulate = f / COUNT(pairs),
                        .n_row = shapes[i].n_row,
-                       .x = pairs[f][0],
-                       .w = pairs[f][1],
-                       .y = pairs[f][1],
-                       .n_head = shapes[i].n_kv,
+                       .x = pairs[f % COUNT(pairs)][0],
+                       .w = pairs[f % COUNT(pairs)][1],
+                       .y = pairs[f % COUNT(pairs)][1],
+                       .n_head = 3 * shapes[i].n_kv,
                        .n_kv = shapes[i].n_kv,
                        .d_head = shapes[i].d_head,
                        .pad = shapes[i].pad,
@@ -169,18 +170,18 @@ START_TEST(accesses_are_whole_sectors) {
       {{.op = "rope", .n_row = 2, .y = BF16, .n_head = 32, .n_kv = 32, .d_head = 128, .pad = 512},
        "rope.cu",
        1.6},
-      {{.op = "kv_write",
+      {{.op = "rope_kv",
         .n_row = 9,
         .x = BF16,
         .w = BF16,
         .y = BF16,
-        .n_head = 4,
+        .n_head = 28,
         .n_kv = 4,
         .d_head = 128,
         .spans = prompt,
         .n_span = 1},
-       "kv_write.cu",
-       1.1},
+       "rope.cu",
+       1.6},
   };
   for (int i = 0; i < COUNT(cases); i++)
     cuda_check_access(&cases[i].c, cases[i].file, cases[i].most, 1.0);
@@ -199,7 +200,7 @@ static Suite *suite(void) {
   tcase_add_test(t, fill_gives_the_numbers_of_its_seed);
   tcase_add_test(t, rope_table_of_every_head);
   tcase_add_test(t, rope_of_every_head);
-  tcase_add_test(t, kv_write_into_pages);
+  tcase_add_test(t, rope_kv_into_pages);
   tcase_add_test(t, accesses_are_whole_sectors);
   suite_add_tcase(s, t);
   return s;

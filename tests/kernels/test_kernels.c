@@ -328,6 +328,8 @@ static void check_spans(const char *op, const kernel_span *spans, int n_span, in
     c.x = f < 2 ? F32 : BF16;
     c.w = c.y = f < 1 ? F32 : BF16;
     check_case(&c, (uint64_t)n_row);
+    c.accumulate = strcmp(op, "rope_kv") == 0; /* what becomes of the queries, too */
+    if (c.accumulate) check_case(&c, (uint64_t)n_row);
   }
 }
 
@@ -358,14 +360,14 @@ END_TEST
 START_TEST(attention_keeps_sequences_apart) {
   static const kernel_span spans[] = {{0, 70}, {129, 1}, {64, 5}, {0, 1}, {63, 1}};
   check_spans("attention", spans, COUNT(spans), 7, 1, 32);
-  check_spans("kv_write", spans, COUNT(spans), 4, 2, 16);
+  check_spans("rope_kv", spans, COUNT(spans), 4, 2, 16);
 }
 END_TEST
 
-START_TEST(kv_write_touches_its_slots_only) {
+START_TEST(rope_kv_touches_its_slots_only) {
   static const kernel_span across[] = {{60, 10}}, one[] = {{0, 1}};
-  check_spans("kv_write", across, 1, 2, 1, 32);
-  check_spans("kv_write", one, 1, 7, 1, 48);
+  check_spans("rope_kv", across, 1, 2, 1, 32);
+  check_spans("rope_kv", one, 1, 7, 1, 48);
 }
 END_TEST
 
@@ -464,7 +466,7 @@ static Suite *suite(void) {
   tcase_add_test(t, attention_prefills_continues_and_decodes);
   tcase_add_test(t, attention_of_every_group_and_head_size);
   tcase_add_test(t, attention_keeps_sequences_apart);
-  tcase_add_test(t, kv_write_touches_its_slots_only);
+  tcase_add_test(t, rope_kv_touches_its_slots_only);
   tcase_add_test(t, attention_sees_the_branch_of_a_draft_only);
   tcase_add_test(t, kv_copy_reads_all_before_it_writes);
   tcase_add_test(t, window_attention_of_every_segment_length);
