@@ -52,15 +52,14 @@ static size_t *by_size(const mv_model_scores *s) {
 typedef int (*membership)(const mv_group *g);
 static double weighted(const mv_model_scores *s, membership member, const char *key, int all) {
   double sum = 0, weight = 0;
-  int any = 0;
   for (size_t i = 0; i < s->n_group; i++) {
     const mv_group *g = &s->groups[i];
     if (member && !member(g)) continue;
     double v = of(g, key), n = (double)g->tally.n;
-    if (!isnan(v)) sum += v * n, any = 1;
+    if (!isnan(v)) sum += v * n;
     if (all || !isnan(v)) weight += n;
   }
-  return any && weight > 0 ? sum / weight : NAN;
+  return weight > 0 ? sum / weight : NAN;
 }
 
 static size_t count(const mv_model_scores *s, membership member) {
