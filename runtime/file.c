@@ -1,7 +1,10 @@
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "runtime/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -79,18 +82,29 @@ char *mv_path_join(const char *dir, const char *name) {
   return path;
 }
 
+/* A device or a pipe cannot be put in place by rename: that would replace it. /dev/stdout, a link,
+ * is one even where it leads to a file. */
+static int is_device(const char *path) {
+  struct stat st, link;
+  if (stat(path, &st) != 0 || lstat(path, &link) != 0 || S_ISDIR(st.st_mode)) return 0;
+  return !S_ISREG(st.st_mode) || (S_ISLNK(link.st_mode) && strncmp(path, "/dev/", 5) == 0);
+}
+
 mv_status mv_outfile_open(mv_outfile *out, const char *path, mv_error *err) {
+  char target[PATH_MAX];
   memset(out, 0, sizeof *out);
-  size_t n = strlen(path) + 32;
+  int direct = is_device(path);
+  const char *at = !direct && realpath(path, target) ? target : path; /* a link stays a link */
+  size_t n = strlen(at) + 32;
   out->path = mv_alloc(n);
-  out->temp = mv_alloc(n);
-  if (!out->path || !out->temp) {
+  out->temp = direct ? NULL : mv_alloc(n);
+  if (!out->path || (!out->temp && !direct)) {
     mv_outfile_discard(out);
     return mv_fail(err, MV_ERR_MEMORY, "%s: out of memory", path);
   }
-  snprintf(out->path, n, "%s", path);
-  snprintf(out->temp, n, "%s.tmp.%ld", path, (long)getpid());
-  out->stream = fopen(out->temp, "wb");
+  snprintf(out->path, n, "%s", at);
+  if (out->temp) snprintf(out->temp, n, "%s.tmp.%ld", at, (long)getpid());
+  out->stream = fopen(direct ? at : out->temp, "wb");
   if (!out->stream) {
     mv_status status = mv_fail(err, MV_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
     mv_outfile_discard(out);
@@ -100,14 +114,15 @@ mv_status mv_outfile_open(mv_outfile *out, const char *path, mv_error *err) {
 }
 
 mv_status mv_outfile_commit(mv_outfile *out, mv_error *err) {
-  int bad = fflush(out->stream) != 0 || ferror(out->stream) || fsync(fileno(out->stream)) != 0;
+  int bad = fflush(out->stream) != 0 || ferror(out->stream) ||
+            (out->temp && fsync(fileno(out->stream)) != 0);
   int saved = errno;
   if (fclose(out->stream) != 0 && !bad) {
     bad = 1;
     saved = errno;
   }
   out->stream = NULL;
-  if (!bad && rename(out->temp, out->path) != 0) {
+  if (!bad && out->temp && rename(out->temp, out->path) != 0) {
     bad = 1;
     saved = errno;
   }
@@ -122,12 +137,8 @@ mv_status mv_outfile_commit(mv_outfile *out, mv_error *err) {
 }
 
 void mv_outfile_discard(mv_outfile *out) {
-  if (out->stream) {
-    fclose(out->stream);
-    remove(out->temp);
-  } else if (out->temp) {
-    remove(out->temp);
-  }
+  if (out->stream) fclose(out->stream);
+  if (out->temp) remove(out->temp);
   mv_free(out->temp);
   mv_free(out->path);
   memset(out, 0, sizeof *out);

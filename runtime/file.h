@@ -34,11 +34,12 @@ mv_status mv_dir_make(const char *path, mv_error *err);
 char *mv_path_join(const char *dir, const char *name);
 
 /* A file being written: it appears under its name only at commit, so that a crash or a full disk
- * leaves nothing half-written. Zero-initialise. */
+ * leaves nothing half-written. Links are followed; a device or pipe of that name (/dev/stdout) is
+ * written to as it is. Zero-initialise. */
 typedef struct mv_outfile {
   FILE *stream; /* write here; NULL when not open */
   char *path;   /* owns: the final name     */
-  char *temp;   /* owns: the name meanwhile */
+  char *temp;   /* owns: the name meanwhile; NULL for a device */
 } mv_outfile;
 
 mv_status mv_outfile_open(mv_outfile *out, const char *path, mv_error *err);

@@ -1,6 +1,7 @@
 #include "runtime/file.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -124,6 +125,35 @@ START_TEST(a_write_replaces_all_or_nothing) {
 }
 END_TEST
 
+START_TEST(a_write_keeps_links_and_devices) {
+  struct stat st;
+  mv_buf back = {0};
+  char pipe_name[512];
+  snprintf(pipe_name, sizeof pipe_name, "%s", in_dir("pipe"));
+  ck_assert_int_eq(mv_file_write(in_dir("target"), "old", 3, &err), MV_OK);
+  ck_assert_int_eq(symlink("target", in_dir("link")), 0);
+  ck_assert_int_eq(mv_file_write(in_dir("link"), "new", 3, &err), MV_OK);
+  ck_assert_int_eq(lstat(in_dir("link"), &st), 0);
+  ck_assert(S_ISLNK(st.st_mode));
+  ck_assert_int_eq(mv_file_read(in_dir("target"), 100, &back, &err), MV_OK);
+  ck_assert_str_eq(back.ptr, "new");
+  ck_assert_int_eq(mkfifo(pipe_name, 0600), 0);
+  int fd = open(pipe_name, O_RDWR); /* a reader, so that the writer need not wait */
+  ck_assert_int_ge(fd, 0);
+  ck_assert_int_eq(mv_file_write(pipe_name, "through", 7, &err), MV_OK);
+  ck_assert_int_eq(lstat(pipe_name, &st), 0);
+  ck_assert(S_ISFIFO(st.st_mode));
+  char got[8] = {0};
+  ck_assert_int_eq(read(fd, got, 7), 7);
+  ck_assert_str_eq(got, "through");
+  close(fd);
+  ck_assert_int_eq(remove(pipe_name), 0);
+  ck_assert_int_eq(remove(in_dir("link")), 0);
+  ck_assert_int_eq(remove(in_dir("target")), 0);
+  mv_buf_free(&back);
+}
+END_TEST
+
 START_TEST(a_write_that_fails_leaves_nothing) {
   mv_outfile out;
   ck_assert_int_eq(mv_file_write(in_dir("no/such/folder"), "x", 1, &err), MV_ERR_IO);
@@ -173,6 +203,7 @@ static Suite *suite(void) {
   tcase_add_test(t, a_limit_is_kept_to_the_byte);
   tcase_add_test(t, what_is_no_file_is_refused_by_name);
   tcase_add_test(t, a_write_replaces_all_or_nothing);
+  tcase_add_test(t, a_write_keeps_links_and_devices);
   tcase_add_test(t, a_write_that_fails_leaves_nothing);
   tcase_add_test(t, paths_are_joined_with_one_slash);
   tcase_add_test(t, no_memory_is_a_status);
