@@ -56,6 +56,8 @@ def thin(rows, most=60):
 
 def main():
     rows = read(sys.argv[1])
+    if not rows:
+        sys.exit("%s has no row yet: training ended before its first one" % sys.argv[1])
     with open(os.path.join(HERE, "loss.svg"), "w") as f:
         f.write(draw(rows))
     with open(os.path.join(HERE, "loss.csv"), "w", newline="") as f:

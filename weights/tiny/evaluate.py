@@ -140,6 +140,11 @@ def landmark_error(q, pts):
     return [math.dist(p, t) for p, t in zip(pts, truth)]
 
 
+def finite(value):
+    """JSON has no infinity: where most answers were not parsed, there is no median error."""
+    return float(value) if np.isfinite(value) else None
+
+
 def report(task, batch, texts):
     k = TASKS[task]
     values = [parse(t, k) for t in texts]
@@ -148,7 +153,7 @@ def report(task, batch, texts):
     printed = np.array([error(q, v) for q, v in zip(batch, values)])
     redone = np.array([error(q, v) for q, v in zip(batch, own)])
     out = {"count": len(batch), "parsed": float(np.mean([v is not None for v in values])),
-           "printed_median": float(np.median(printed)), "recomputed_median": float(np.median(redone))}
+           "printed_median": finite(np.median(printed)), "recomputed_median": finite(np.median(redone))}
     if task == "detect":
         out |= {"printed_mean_iou": float(printed.mean()), "recomputed_mean_iou": float(redone.mean()),
                 "iou_above_0.5": float((printed > 0.5).mean()),
@@ -157,7 +162,7 @@ def report(task, batch, texts):
     else:
         d = [e for q, m in zip(batch, marks) for e in landmark_error(q, m)]
         out |= {"landmark_median_displacement": float(np.median(d)) if d else None,
-                "recomputed_90th_percentile": float(np.quantile(redone, 0.9))}
+                "recomputed_90th_percentile": finite(np.quantile(redone, 0.9))}
     return out
 
 

@@ -23,7 +23,7 @@ train() { "$python" "$here/train.py" --work "$work" "$@"; }
 [ -e "$work/seen" ] || train --minutes "$minutes" --full 0 --length 256 --batch 14
 touch "$work/seen"
 train --phase whole --clock 20 --minutes $((whole + 20)) --full 0.5 --length 416 --batch 8
+"$python" "$here/curve.py" "$work/loss.csv"
 "$python" "$here/export.py" --work "$work"
 "$python" "$here/evaluate.py" --out "$here/accuracy.json"
-"$python" "$here/curve.py" "$work/loss.csv"
 "$python" "$here/samples.py"
