@@ -1,95 +1,66 @@
-/* medvision bench latency: one request at a time, from the prompt's text to its last token.
+/* medvision bench latency: few requests at a time, from the prompt's text to its last token.
  *
- * The prompt is text of exactly the wanted number of tokens (template included), another one for
- * every run, so that no cache can help. End tokens are ignored: every answer is as long as asked.
+ * Prompts have exactly the wanted number of tokens, another text for every request, so that no
+ * cache can help beyond what the workload says is shared. End tokens are ignored: every answer is
+ * as long as asked.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "bench/bench.h"
-#include "bench/common.h"
-#include "runtime/clock.h"
-#include "runtime/memory.h"
-#include "vision/image.h"
+#include "bench/compare.h"
+#include "bench/roofline.h"
+#include "bench/subject.h"
 
 #define N_GREEDY 8 /* tokens told, by which engines are held together */
+#define MAX_BATCHES 32
+#define LIMIT_SECONDS 0.3 /* to measure the machine */
 
 typedef struct latency_options {
-  const char *model, *random, *device, *dtype, *image, *write_ids;
-  int n_thread, n_input, n_output, n_run, n_warmup, speculate, json, help;
+  bench_subject_options subject;
+  const char *write_ids, *batch;
+  int n_run, n_warmup;
+  int batches[MAX_BATCHES], n_batch;
 } latency_options;
 
-enum { TTFT, TPOT, ITL, E2EL, VISION, PREFILL, N_SAMPLE };
-
-typedef struct latency {
-  const latency_options *o;
-  mv_model *model;
-  mv_engine *engine;
-  mv_image image;
-  bench_sample samples[N_SAMPLE];
-  double load_ms;
-  double last_text_ms; /* when text came last; 0: none yet in this run */
-  mv_result last;      /* of the last run; owns */
-} latency;
-
 static const char help_text[] =
-    "usage: medvision bench latency [--model DIR] [--input-len N] [--output-len N] [--image FILE]\n"
-    "                               [--runs N] [--warmup N] [--device NAME] [--dtype NAME]\n"
-    "                               [--threads N] [--speculate] [--write-ids FILE] [--json]\n"
+    "usage: medvision bench latency [OPTION...]\n"
     "\n"
-    "Answers one request at a time and prints time to first token, time per output token, time\n"
-    "between texts and the whole, in milliseconds.\n"
+    "Answers one request at a time, or a batch, and prints time to first token, time per output\n"
+    "token, time between texts, the whole and its stages, in milliseconds, and the share of what\n"
+    "this machine's memory and arithmetic allow.\n"
     "\n"
-    "  --model DIR       checkpoint (the embedded one)\n"
-    "  --random-weights SHAPE  3b, 7b, 32b: made up, for measuring without that checkpoint\n"
-    "  --input-len N     tokens of the prompt, image and template included (700)\n"
-    "  --output-len N    tokens of the answer; end tokens are ignored (21)\n"
-    "  --image FILE      put this picture before the text\n"
+    "  --batch-size N,...  requests together; every one of a list is measured (1)\n"
     "  --runs N          measured runs (5), after --warmup N (1)\n"
-    "  --device NAME     auto, cpu, cuda[:N];  --dtype auto, bf16, fp32;  --threads N\n"
-    "  --speculate       with drafts: answers to digits are easily guessed, so not the default\n"
-    "  --write-ids FILE  the last prompt's ids as a JSON array, for the peers (bench/peers)\n"
-    "  --json            one JSON line, fields named as in vLLM's benchmarks\n";
+    "  --write-ids FILE  the last prompt's ids as a JSON array, for the peers "
+    "(bench/peers)\n" BENCH_SUBJECT_HELP
+    "\n"
+    "Without a workload: 700 tokens in, 21 out.\n";
 
 static int parse(int argc, char **argv, latency_options *o) {
   *o = (latency_options){
-      .device = "auto", .dtype = "auto", .n_input = 700, .n_output = 21, .n_run = 5, .n_warmup = 1};
-  const bench_option options[] = {{"--model", &o->model, NULL, NULL},
-                                  {"--random-weights", &o->random, NULL, NULL},
-                                  {"--device", &o->device, NULL, NULL},
-                                  {"--dtype", &o->dtype, NULL, NULL},
-                                  {"--image", &o->image, NULL, NULL},
-                                  {"--write-ids", &o->write_ids, NULL, NULL},
-                                  {"--threads", NULL, &o->n_thread, NULL},
-                                  {"--input-len", NULL, &o->n_input, NULL},
-                                  {"--output-len", NULL, &o->n_output, NULL},
-                                  {"--runs", NULL, &o->n_run, NULL},
-                                  {"--warmup", NULL, &o->n_warmup, NULL},
-                                  {"--speculate", NULL, NULL, &o->speculate},
-                                  {"--json", NULL, NULL, &o->json},
-                                  {"--help", NULL, NULL, &o->help},
-                                  {"-h", NULL, NULL, &o->help}};
-  return bench_parse("latency", argc, argv, options, sizeof options / sizeof *options);
+      .subject = {.device = "auto", .dtype = "auto", .n_input = 700, .n_output = 21},
+      .batch = "1",
+      .n_run = 5,
+      .n_warmup = 1};
+  const bench_option options[] = {BENCH_SUBJECT_OPTIONS(&o->subject),
+                                  {"--batch-size", BENCH_TEXT(&o->batch)},
+                                  {"--write-ids", BENCH_TEXT(&o->write_ids)},
+                                  {"--runs", BENCH_COUNT(&o->n_run)},
+                                  {"--warmup", BENCH_COUNT(&o->n_warmup)}};
+  return bench_parse_options("latency", argc, argv, options, sizeof options / sizeof *options);
 }
 
-/* ---- one request ---- */
-
-static int on_text(void *user, const mv_piece *piece) {
-  latency *l = user;
-  double now = mv_now_ms(), n = (double)piece->n_token;
-  for (size_t i = 0; l->last_text_ms > 0 && i < piece->n_token; i++)
-    bench_sample_add(&l->samples[ITL], (now - l->last_text_ms) / n);
-  l->last_text_ms = now;
-  return 0;
-}
-
-static void note(latency *l, const mv_result *r) {
-  const mv_timings *t = &r->timings;
-  bench_sample_add(&l->samples[TTFT], t->ttft_ms);
-  bench_sample_add(&l->samples[TPOT], t->decode_ms / (double)(r->n_token - 1));
-  bench_sample_add(&l->samples[E2EL], t->total_ms);
-  bench_sample_add(&l->samples[VISION], t->image_ms + t->vision_ms);
-  bench_sample_add(&l->samples[PREFILL], t->prefill_ms);
+static mv_status check(latency_options *o, mv_error *err) {
+  const bench_subject_options *s = &o->subject;
+  o->n_batch = bench_list(o->batch, o->batches, MAX_BATCHES);
+  if (!o->n_batch)
+    return mv_fail(err, MV_ERR_USAGE, "--batch-size %s: expected counts like 1,2,4", o->batch);
+  if (o->n_run < 1 || (!s->workload && (s->n_output < 2 || s->n_input < 1)))
+    return mv_fail(err, MV_ERR_USAGE, "expected at least 1 run and 2 tokens");
+  for (int i = 0; i < o->n_batch; i++)
+    if (o->batches[i] > o->subject.max_batch) o->subject.max_batch = o->batches[i];
+  return MV_OK;
 }
 
 static mv_status write_ids(const char *path, const mv_result *r, mv_error *err) {
@@ -101,109 +72,111 @@ static mv_status write_ids(const char *path, const mv_result *r, mv_error *err) 
   return MV_OK;
 }
 
-static mv_status run_all(latency *l, mv_buf *text, mv_error *err) {
-  mv_request q;
-  int n_digit;
-  mv_request_init(&q);
-  q.images = &l->image;
-  q.n_image = l->o->image != NULL;
-  q.max_new_tokens = l->o->n_output;
-  q.ignore_eos = 1;
-  q.user = l;
-  MV_TRY(bench_prompt_digits(l->engine, &q, l->o->n_input, &n_digit, err));
-  for (int run = 0; run < l->o->n_warmup + l->o->n_run; run++) {
-    int measured = run >= l->o->n_warmup;
-    MV_TRY(bench_prompt(run, n_digit, text, err));
-    mv_result_free(&l->last);
-    l->last_text_ms = 0;
-    q.prompt = mv_buf_view(text);
-    q.on_text = measured ? on_text : NULL;
-    MV_TRY(mv_engine_generate(l->engine, &q, &l->last, err));
-    if (measured) note(l, &l->last);
-  }
-  return l->o->write_ids ? write_ids(l->o->write_ids, &l->last, err) : MV_OK;
-}
-
 /* ---- figures ---- */
 
-static void print_table(const latency *l) {
-  printf("%s, %s, %zu tokens in, %zu out, %d runs, loaded in %.0f ms\n\n",
-         mv_model_device_name(l->model),
-         mv_model_precision(l->model) == MV_PRECISION_BF16 ? "bf16" : "fp32", l->last.n_prompt,
-         l->last.n_token, l->o->n_run, l->load_ms);
-  bench_samples_print(l->samples, N_SAMPLE);
+/* Shares of the limits: a step against its bytes, a lone prompt against its products. */
+typedef struct shares {
+  double tpot_limit_ms, tpot, prefill_limit_ms, prefill;
+} shares;
+
+static shares shares_of(const bench_subject *s, const bench_roofline *r, int batch) {
+  double n_input = (double)s->n_input / (double)s->n_done;
+  double n_output = (double)s->n_output / (double)s->n_done;
+  double tpot = bench_percentile(&s->samples[BENCH_TPOT], 50);
+  double prefill = bench_percentile(&s->samples[BENCH_PREFILL], 50);
+  shares out = {bench_decode_limit_ms(r, batch, n_input + n_output / 2), 0,
+                bench_prefill_limit_ms(r, n_input), 0};
+  if (tpot > 0) out.tpot = 100 * out.tpot_limit_ms / tpot;
+  if (batch == 1 && prefill > 0) out.prefill = 100 * out.prefill_limit_ms / prefill;
+  return out;
 }
 
-static mv_status print_json(const latency *l, mv_error *err) {
-  mv_buf out = {0};
-  mv_json_writer writer = {.out = &out}, *w = &writer;
+static void print_table(const bench_subject *s, const latency_options *o, const shares *of,
+                        int batch) {
+  printf("%s, %s, batch %d, %.0f tokens in, %.0f out, %d runs after %d to warm up\n\n",
+         mv_model_device_name(s->model),
+         mv_model_precision(s->model) == MV_PRECISION_BF16 ? "bf16" : "fp32", batch,
+         (double)s->n_input / (double)s->n_done, (double)s->n_output / (double)s->n_done, o->n_run,
+         o->n_warmup);
+  bench_samples_print(s->samples, BENCH_N_SAMPLE);
+  printf("\noutput tokens/s %.1f; a token in %.0f %% of the limit's speed (%.3f ms)",
+         1e3 * (double)s->n_output / s->busy_ms, of->tpot, of->tpot_limit_ms);
+  if (batch == 1) printf(", prefill in %.0f %% (%.3f ms)", of->prefill, of->prefill_limit_ms);
+  printf("\n\n");
+}
+
+static void write_json(mv_json_writer *w, const bench_subject *s, const latency_options *o,
+                       const bench_roofline *r, const shares *of, int batch) {
   mv_json_begin_object(w);
-  bench_json_head(w, l->model);
-  bench_json_int(w, "threads", l->o->n_thread);
-  bench_json_int(w, "input_len", (int64_t)l->last.n_prompt);
-  bench_json_int(w, "output_len", (int64_t)l->last.n_token);
-  bench_json_int(w, "num_iters", l->o->n_run);
-  bench_json_int(w, "num_iters_warmup", l->o->n_warmup);
-  bench_json_double(w, "load_ms", l->load_ms);
-  for (int i = 0; i < N_SAMPLE; i++) bench_sample_json(w, &l->samples[i]);
+  bench_subject_head(w, "latency", s);
+  bench_json_int(w, "batch_size", batch);
+  bench_json_int(w, "input_len", s->n_input / s->n_done);
+  bench_json_int(w, "output_len", s->n_output / s->n_done);
+  bench_json_int(w, "num_iters", o->n_run);
+  bench_json_int(w, "num_iters_warmup", o->n_warmup);
+  bench_subject_figures(w, s);
+  bench_json_double(w, "read_gbs", r->machine.read_gbs);
+  bench_json_double(w, "gflops", r->gflops);
+  bench_json_double(w, "tpot_limit_ms", of->tpot_limit_ms);
+  bench_json_double(w, "tpot_roofline_percent", of->tpot);
+  if (batch == 1) bench_json_double(w, "prefill_limit_ms", of->prefill_limit_ms);
+  if (batch == 1) bench_json_double(w, "prefill_roofline_percent", of->prefill);
   mv_json_key(w, "greedy_ids");
   mv_json_begin_array(w);
-  for (size_t i = 0; i < N_GREEDY && i < l->last.n_token; i++) mv_json_int(w, l->last.token_ids[i]);
+  for (size_t i = 0; i < N_GREEDY && i < s->last.n_token; i++) mv_json_int(w, s->last.token_ids[i]);
   mv_json_end_array(w);
   mv_json_end_object(w);
-  return bench_json_print(&out, err);
+  mv_buf_char(w->out, '\n');
 }
 
 /* ---- */
 
-static mv_status open_all(latency *l, mv_error *err) {
-  static const char *const names[N_SAMPLE] = {"ttft", "tpot", "itl", "e2el", "vision", "prefill"};
-  const latency_options *o = l->o;
-  mv_model_options model = {
-      .dir = o->model, .random = o->random, .device = o->device, .n_thread = o->n_thread};
-  mv_engine_options engine = {.no_speculation = !o->speculate};
-  if (o->n_run < 1 || o->n_output < 2)
-    return mv_fail(err, MV_ERR_USAGE, "expected at least 1 run and 2 tokens");
-  MV_TRY(bench_precision(o->dtype, &model.precision, err));
-  for (int i = 0; i < N_SAMPLE; i++)
-    MV_TRY(
-        bench_sample_init(&l->samples[i], names[i], o->n_run * (i == ITL ? o->n_output : 1), err));
-  double start = mv_now_ms();
-  if (o->image) MV_TRY(mv_image_load(o->image, &l->image, err));
-  MV_TRY(mv_model_open(&l->model, &model, err));
-  MV_TRY(mv_engine_new(&l->engine, l->model, &engine, err));
-  l->load_ms = mv_now_ms() - start;
-  return MV_OK;
+static mv_status measure_batch(bench_subject *s, const latency_options *o, int first, int batch,
+                               mv_error *err) {
+  bench_subject_reset(s);
+  for (int run = 0; run < o->n_warmup + o->n_run; run++) {
+    if (run == o->n_warmup) bench_subject_reset(s);
+    MV_TRY(bench_subject_ask(s, first + run * batch, batch, run >= o->n_warmup, err));
+  }
+  return bench_samples_finish(s->samples, BENCH_N_SAMPLE, err);
 }
 
-static mv_status measure(latency *l, mv_error *err) {
-  mv_buf text = {0};
-  mv_status status = open_all(l, err);
-  if (status == MV_OK) status = run_all(l, &text, err);
-  mv_buf_free(&text);
-  if (status != MV_OK) return status;
-  for (int i = 0; i < N_SAMPLE; i++) bench_sample_sort(&l->samples[i]);
-  if (l->o->json) return print_json(l, err);
-  print_table(l);
-  return MV_OK;
+static mv_status measure(bench_subject *s, latency_options *o, mv_buf *json, mv_error *err) {
+  bench_roofline roofline;
+  int n_ask = 0, first = 0;
+  MV_TRY(check(o, err));
+  for (int i = 0; i < o->n_batch; i++) n_ask += (o->n_warmup + o->n_run) * o->batches[i];
+  MV_TRY(bench_subject_open(s, &o->subject, n_ask, 0, err));
+  MV_TRY(bench_roofline_measure(&roofline, s->model, LIMIT_SECONDS, err));
+  for (int i = 0; i < o->n_batch; i++) {
+    mv_json_writer w = {.out = json};
+    int batch = o->batches[i];
+    MV_TRY(measure_batch(s, o, first, batch, err));
+    first += (o->n_warmup + o->n_run) * batch;
+    shares of = shares_of(s, &roofline, batch);
+    write_json(&w, s, o, &roofline, &of, batch);
+    if (!o->subject.json) print_table(s, o, &of, batch);
+  }
+  return o->write_ids ? write_ids(o->write_ids, &s->last, err) : MV_OK;
 }
 
 int mv_bench_latency_main(int argc, char **argv, const char *default_model) {
   latency_options o;
+  bench_subject s = {0};
+  mv_buf json = {0};
   mv_error err = {0};
   int code = parse(argc, argv, &o);
   if (code) return code;
-  if (o.help) {
+  if (o.subject.help) {
     fputs(help_text, stdout);
     return 0;
   }
-  if (!o.model) o.model = default_model;
-  latency l = {.o = &o};
-  if (measure(&l, &err) != MV_OK) code = bench_failed("latency", &err);
-  for (int i = 0; i < N_SAMPLE; i++) bench_sample_free(&l.samples[i]);
-  mv_result_free(&l.last);
-  mv_engine_free(l.engine);
-  mv_model_close(l.model);
-  mv_image_free(&l.image);
+  if (!o.subject.model) o.subject.model = default_model;
+  if (measure(&s, &o, &json, &err) != MV_OK)
+    code = bench_failed("latency", &err);
+  else
+    code = bench_finish("latency", &json, o.subject.json, o.subject.compare);
+  mv_buf_free(&json);
+  bench_subject_close(&s);
   return code;
 }
