@@ -14,8 +14,10 @@
 #include <string.h>
 
 #include "bench/bench.h"
+#include "bench/compare.h"
 #include "bench/kernel_table.h"
 #include "bench/machine.h"
+#include "bench/options.h"
 #include "runtime/clock.h"
 #include "runtime/json.h"
 #include "runtime/memory.h"
@@ -25,7 +27,7 @@
 #define PROFILE_RUNS 5
 
 typedef struct bench_options {
-  const char *op, *simd, *device;
+  const char *op, *simd, *device, *compare;
   const char *profile; /* one row, a few times, and nothing else */
   int n_thread, json, quick, help;
 } bench_options;
@@ -34,7 +36,7 @@ typedef struct bench_result {
   const bench_case *row;
   mv_cost cost;
   int n_run, right;
-  double median_ms, min_ms, p90_ms, limit_ms;
+  double median_ms, min_ms, p25_ms, p75_ms, p90_ms, limit_ms;
   char verdict[320]; /* of a wrong result */
 } bench_result;
 
@@ -59,64 +61,28 @@ static const char help_text[] =
     "  --simd NAME    a lesser vector variant: generic, avx2, avx512, avx512bf16\n"
     "  --quick        fewer runs: for a smoke test, not for figures\n"
     "  --json         one JSON object\n"
+    "  --compare FILE exit 1 where a row is slower than in that --json output by more than both\n"
+    "                 runs' spread (bench/README.md)\n"
     "  --profile ROW  runs one row a few times and nothing else, for a profiler of kernels (ncu):\n"
     "                 words of the row with / between, as in decode/linear/gate_up\n";
 
-static int bad(const char *format, const char *what) {
-  fprintf(stderr, "medvision: bench kernels: ");
-  fprintf(stderr, format, what);
-  fprintf(stderr, " (see medvision bench kernels --help)\n");
-  return 2;
-}
-
-static int parse_threads(const char *text, int *out) {
-  char *end;
-  long n = strtol(text, &end, 10);
-  if (*text == 0 || *end != 0 || n < 1 || n > 4096) return 0;
-  *out = (int)n;
-  return 1;
-}
-
-/* Returns 0 or the exit code. */
-static int parse_value(const char *name, const char *value, bench_options *o) {
-  if (strcmp(name, "--device") == 0) {
-    o->device = value;
-  } else if (strcmp(name, "--profile") == 0) {
-    o->profile = value;
-  } else if (strcmp(name, "--op") == 0) {
-    if (!kernel_op_find(value)) return bad("no operation %s", value);
-    o->op = value;
-  } else if (strcmp(name, "--threads") == 0) {
-    if (!parse_threads(value, &o->n_thread)) return bad("--threads %s: expected 1 to 4096", value);
-  } else {
-    o->simd = value;
-  }
-  return 0;
-}
-
 static int parse(int argc, char **argv, bench_options *o) {
-  static const char *const with_value[] = {"--device", "--op", "--threads", "--simd", "--profile"};
-  memset(o, 0, sizeof *o);
-  o->device = "cpu";
-  for (int i = 1; i < argc; i++) {
-    int takes_value = 0;
-    for (int k = 0; k < 5; k++) takes_value |= strcmp(argv[i], with_value[k]) == 0;
-    if (takes_value) {
-      if (i + 1 == argc) return bad("%s needs a value", argv[i]);
-      int code = parse_value(argv[i], argv[i + 1], o);
-      if (code) return code;
-      i++;
-    } else if (strcmp(argv[i], "--json") == 0) {
-      o->json = 1;
-    } else if (strcmp(argv[i], "--quick") == 0) {
-      o->quick = 1;
-    } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-      o->help = 1;
-    } else {
-      return bad("unknown argument %s", argv[i]);
-    }
-  }
-  return 0;
+  *o = (bench_options){.device = "cpu"};
+  const bench_option options[] = {
+      {"--device", BENCH_TEXT(&o->device)},   {"--op", BENCH_TEXT(&o->op)},
+      {"--simd", BENCH_TEXT(&o->simd)},       {"--profile", BENCH_TEXT(&o->profile)},
+      {"--compare", BENCH_TEXT(&o->compare)}, {"--threads", BENCH_COUNT(&o->n_thread)},
+      {"--json", BENCH_FLAG(&o->json)},       {"--quick", BENCH_FLAG(&o->quick)},
+      {"--help", BENCH_FLAG(&o->help)},       {"-h", BENCH_FLAG(&o->help)}};
+  return bench_parse_options("kernels", argc, argv, options, sizeof options / sizeof *options);
+}
+
+static mv_status check(const bench_options *o, mv_error *err) {
+  if (o->op && !kernel_op_find(o->op))
+    return mv_fail(err, MV_ERR_USAGE, "--op %s: no such operation", o->op);
+  if (o->n_thread > 4096)
+    return mv_fail(err, MV_ERR_USAGE, "--threads %d: expected 1 to 4096", o->n_thread);
+  return MV_OK;
 }
 
 /* ---- one row ---- */
@@ -189,6 +155,8 @@ static void time_runs(kernel_run *runs, int n_copy, int quick, bench_result *out
   out->n_run = n;
   out->median_ms = ms[n / 2];
   out->min_ms = ms[0];
+  out->p25_ms = ms[n / 4];
+  out->p75_ms = ms[n - 1 - n / 4];
   out->p90_ms = ms[n - 1 - n / 10];
 }
 
@@ -274,6 +242,8 @@ static void print_row(const bench_result *r) {
 
 static void json_machine(mv_json_writer *w, const bench_machine *m, const mv_device *device,
                          const bench_options *o) {
+  mv_json_key(w, "bench");
+  mv_json_text(w, "kernels");
   mv_json_key(w, "machine");
   mv_json_begin_object(w);
   mv_json_key(w, "device");
@@ -298,8 +268,9 @@ static void json_row(mv_json_writer *w, const bench_result *r) {
   const struct {
     const char *key;
     double value;
-  } numbers[] = {{"median_ms", r->median_ms}, {"min_ms", r->min_ms},    {"p90_ms", r->p90_ms},
-                 {"limit_ms", r->limit_ms},   {"bytes", r->cost.bytes}, {"flops", r->cost.flops}};
+  } numbers[] = {{"median_ms", r->median_ms}, {"min_ms", r->min_ms},   {"p25_ms", r->p25_ms},
+                 {"p75_ms", r->p75_ms},       {"p90_ms", r->p90_ms},   {"limit_ms", r->limit_ms},
+                 {"bytes", r->cost.bytes},    {"flops", r->cost.flops}};
   kernel_case_print(&r->row->c, shape, sizeof shape);
   mv_json_begin_object(w);
   mv_json_key(w, "phase");
@@ -364,29 +335,35 @@ static mv_status open_target(const bench_options *o, mv_device *device, const mv
   return mv_device_open_cpu(device, o->n_thread, o->simd, err);
 }
 
-int mv_bench_kernels_main(int argc, char **argv) {
-  bench_options o;
+static mv_status run(const bench_options *o, mv_buf *json, int *n_wrong, mv_error *err) {
   mv_device device;
-  mv_error err;
+  target t = {&device, NULL};
+  MV_TRY(check(o, err));
+  MV_TRY(open_target(o, &device, &t.ops, err));
+  mv_status status =
+      o->profile ? profile_row(o->profile, &t, err) : bench_all(o, &t, json, n_wrong, err);
+  mv_device_close(&device, t.ops);
+  return status;
+}
+
+int mv_bench_kernels_main(int argc, char **argv, const char *default_model) {
+  bench_options o;
+  mv_error err = {0};
   mv_buf json = {0};
   int n_wrong = 0, code = parse(argc, argv, &o);
+  (void)default_model;
   if (code) return code;
   if (o.help) {
     fputs(help_text, stdout);
     return 0;
   }
-  target t = {&device, NULL};
-  mv_status status = open_target(&o, &device, &t.ops, &err);
-  if (status == MV_OK) {
-    status =
-        o.profile ? profile_row(o.profile, &t, &err) : bench_all(&o, &t, &json, &n_wrong, &err);
-    mv_device_close(&device, t.ops);
-  }
-  if (status == MV_OK && o.json) fwrite(json.ptr, 1, json.len, stdout);
+  mv_status status = run(&o, &json, &n_wrong, &err);
+  if (status != MV_OK)
+    code = bench_failed("kernels", &err);
+  else if (!o.profile)
+    code = bench_finish("kernels", &json, o.json, o.compare);
   mv_buf_free(&json);
-  if (status != MV_OK) fprintf(stderr, "medvision: bench kernels: %s\n", err.msg);
   if (n_wrong) fprintf(stderr, "medvision: bench kernels: %d wrong results\n", n_wrong);
-  return status == MV_ERR_UNSUPPORTED || status == MV_ERR_USAGE ? 2
-         : status != MV_OK || n_wrong                           ? 1
-                                                                : 0;
+  if (status == MV_ERR_UNSUPPORTED) return 2;
+  return n_wrong && code == 0 ? 1 : code;
 }

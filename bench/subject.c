@@ -47,7 +47,7 @@ static mv_status fit(bench_subject *s, bench_kind *kind, mv_error *err) {
   MV_TRY(show(s, kind->side, 1u << 30, err));
   base_request(s, kind, &q);
   bench_kind_system(kind, &system);
-  q.system = mv_buf_view(&system);
+  if (kind->n_system) q.system = mv_buf_view(&system);
   q.max_new_tokens = 1;
   mv_status status = mv_buf_status(&system, err);
   if (status == MV_OK) status = mv_engine_generate(s->engine, &q, &r, err);
@@ -67,7 +67,7 @@ static mv_status submit(bench_subject *s, const bench_ask *ask, bench_watch *wat
   bench_ask_text(&s->workload, ask, &text);
   bench_kind_system(kind, &system);
   q.prompt = mv_buf_view(&text);
-  q.system = mv_buf_view(&system);
+  if (kind->n_system) q.system = mv_buf_view(&system);
   q.on_text = watch->itl ? on_text : NULL;
   q.user = watch;
   mv_status status = mv_buf_status(&text, err);

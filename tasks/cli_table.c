@@ -94,15 +94,21 @@ const mv_cli_command mv_cli_commands[] = {
          "medvision serve --model MedVision-V0-7B --port 8000 --api-key-file key.txt\n"
          "medvision serve --host 0.0.0.0 --api-key-file key.txt --max-batch 64 --max-queue 1024"},
     [MV_CLI_BENCH] =
-        {"bench", "kernels|latency|throughput [ARGUMENT...]", 1, 65536,
-         "kernels|latency|throughput", "measure this machine and build",
+        {"bench", "kernels|latency|throughput|serve|startup|plot [ARGUMENT...]", 1, 65536,
+         "kernels|latency|throughput|serve|startup|plot", "measure this machine and build",
          "kernels: each operation's share of the machine's measured memory bandwidth or matrix "
-         "multiplication rate. latency: one request at a time, time to first token and per token. "
-         "throughput: many requests at once, requests and tokens a second. "
+         "multiplication rate. latency: one request at a time or a batch, time to first token and "
+         "per token. throughput: many requests at once, requests and tokens a second. serve: "
+         "requests at a rate to any server of OpenAI's API. startup: from the start of a process "
+         "to its first token. plot: pictures of their results. All but plot hold results against "
+         "earlier ones with --compare. "
          "The arguments after it are the benchmark's own ('medvision bench latency --help').",
          "medvision bench kernels --device cpu\n"
          "medvision bench latency --input-len 700 --output-len 21\n"
-         "medvision bench throughput --workload bench/workloads/medvision.jsonl"},
+         "medvision bench throughput --workload bench/workloads/medvision.jsonl\n"
+         "medvision bench serve --base-url http://127.0.0.1:8000 --request-rate 2\n"
+         "medvision bench startup --page-cache cold\n"
+         "medvision bench plot bench/results/*.json*"},
     [MV_CLI_EVAL] =
         {"eval", "COMMAND", 1, 1, "import|run|parse|summarize|boxsize|report|reward|batch",
          "the MedVision benchmark",
