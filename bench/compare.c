@@ -66,7 +66,8 @@ mv_status bench_rows_parse(bench_rows *r, mv_str rest, mv_error *err) {
 
 double bench_number(const mv_json *row, const char *key, double fallback) {
   const mv_json *value = mv_json_get(row, key);
-  return mv_json_is_number(value) ? value->number : fallback;
+  if (!mv_json_is_number(value) || !(fabs(value->number) < 1e15)) return fallback;
+  return fabs(value->number) < 1e-15 ? 0 : value->number;
 }
 
 /* ---- the same measurement ---- */

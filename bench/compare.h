@@ -36,7 +36,7 @@ typedef struct bench_rows {
 mv_status bench_rows_parse(bench_rows *rows, mv_str text, mv_error *err);
 void bench_rows_free(bench_rows *rows);
 
-/* A number under `key`, `fallback` where there is none. */
+/* A number under `key`, `fallback` where there is none or one beyond all measuring (1e15). */
 double bench_number(const mv_json *row, const char *key, double fallback);
 
 #ifdef __cplusplus

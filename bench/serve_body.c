@@ -31,7 +31,7 @@ mv_status bench_bodies_draw(bench_bodies *b, mv_error *err) {
     unsigned picture = w->asks[i].picture;
     int side = w->kinds[w->asks[i].kind].side;
     if (side && !b->pictures[picture].len)
-      MV_TRY(encode(side, picture, &b->pictures[picture], err));
+      MV_TRY(encode(side, picture + w->salt, &b->pictures[picture], err));
   }
   return MV_OK;
 }
@@ -130,7 +130,7 @@ mv_status bench_body(const bench_bodies *b, const bench_ask *ask, int n_output, 
   if (side && (int)ask->picture < b->n_picture) {
     url = mv_buf_view(&b->pictures[ask->picture]);
   } else if (side) {
-    mv_status status = encode(side, ask->picture, &drawn, err);
+    mv_status status = encode(side, ask->picture + b->workload->salt, &drawn, err);
     if (status != MV_OK) mv_buf_free(&drawn);
     if (status != MV_OK) return status;
     url = mv_buf_view(&drawn);

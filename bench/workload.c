@@ -166,7 +166,7 @@ static void digits(mv_buf *out, int from, int to) {
 void bench_ask_text(const bench_workload *w, const bench_ask *ask, mv_buf *out) {
   const bench_kind *kind = &w->kinds[ask->kind];
   digits(out, 0, kind->n_shared);
-  mv_buf_printf(out, "%0*d", BENCH_NUMBER_DIGITS, ask->number % 1000000);
+  mv_buf_printf(out, "%0*u", BENCH_NUMBER_DIGITS, ((unsigned)ask->number + w->salt) % 1000000);
   digits(out, kind->n_shared + BENCH_NUMBER_DIGITS, kind->n_digit);
 }
 

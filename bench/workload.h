@@ -34,15 +34,16 @@ typedef struct bench_kind {
 
 typedef struct bench_ask {
   int kind;
-  unsigned picture; /* the same for requests that share one */
-  int number;       /* in its text */
+  unsigned picture; /* its seed but for the salt: the same for requests that share one */
+  int number;       /* in its text, but for the salt */
 } bench_ask;
 
 /* Zero-initialise; owns `asks`. */
 typedef struct bench_workload {
   bench_kind kinds[BENCH_MAX_KINDS];
   int n_kind;
-  int shuffle; /* requests in random order: those of a group are no longer neighbours */
+  int shuffle;   /* requests in random order: those of a group are no longer neighbours */
+  unsigned salt; /* added to every number and picture: what no run before has asked */
   bench_ask *asks;
   int n_ask;
 } bench_workload;
@@ -63,7 +64,7 @@ mv_status bench_kind_fit(bench_kind *kind, int n_empty, mv_error *err);
 /* Appends a request's text; its system text. */
 void bench_ask_text(const bench_workload *w, const bench_ask *ask, mv_buf *out);
 void bench_kind_system(const bench_kind *kind, mv_buf *out);
-/* A grey picture of noise that no other seed gives. `image` is replaced. */
+/* A grey picture of noise that no other seed (picture + salt) gives. `image` is replaced. */
 mv_status bench_draw(mv_image *image, int side, unsigned seed, mv_error *err);
 
 /* A random number in [0, 1); state is any number, and changes. */

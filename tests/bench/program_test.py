@@ -170,6 +170,69 @@ class Arguments(unittest.TestCase):
                             self.assertIn(option, text)
 
 
+class Plot(unittest.TestCase):
+    def draw(self, *files):
+        """{name: root of the SVG}"""
+        with tempfile.TemporaryDirectory() as folder:
+            names = run("plot", "--out", os.path.join(folder, "new"), *files).stdout.split("\n")[:-1]
+            return {os.path.basename(n): xml.etree.ElementTree.parse(n).getroot() for n in names}
+
+    def test_pictures_of_real_runs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            files = []
+            for i, bench in enumerate((("latency", *SMALL, "--runs", "2", "--batch-size", "1,2"),
+                                       ("throughput", *SMALL, "--num-prompts", "3"),
+                                       ("kernels", "--quick", "--op", "swiglu"))):
+                files.append(os.path.join(folder, "%d.json" % i))
+                with open(files[-1], "w") as f:
+                    f.write(run(*bench, "--json").stdout)
+            pictures = self.draw(*files)
+        self.assertEqual(sorted(pictures), ["latency-throughput.svg", "roofline-cpu.svg", "stages.svg"])
+        ns = "{http://www.w3.org/2000/svg}"
+        count = lambda name, tag: len(list(pictures[name].iter(ns + tag)))
+        self.assertEqual(count("roofline-cpu.svg", "circle"), 3 + 4)  # three rows, four in the legend
+        self.assertEqual(count("latency-throughput.svg", "circle"), 2 * 2 + 1)
+        self.assertGreaterEqual(count("stages.svg", "rect"), 3 * 2 + 5)
+
+    def test_texts_are_escaped(self):
+        row = {"bench": "latency", "model": "<a>&\"b\"", "workload": "\u00e9\u0001<", "batch_size": 1,
+               "output_throughput": 5, "median_ttft_ms": 3, "median_tpot_ms": 2, "p99_ttft_ms": 4,
+               "p99_tpot_ms": 3, "mean_prefill_ms": 3}
+        kernels = {"machine": {"device": "../x:1 & <", "read_gbs": 10, "bf16_gflops": 5},
+                   "results": [{"phase": "decode", "op": "<&>", "what": "", "flops": 3, "bytes": 2,
+                                "median_ms": 1, "limit_ms": 1}]}
+        with tempfile.TemporaryDirectory() as folder:
+            for name, doc in ("a.json", row), ("b.json", kernels):
+                with open(os.path.join(folder, name), "w") as f:
+                    json.dump(doc, f)
+            pictures = self.draw(*glob.glob(os.path.join(folder, "*.json")))
+        self.assertEqual(sorted(pictures), ["latency-throughput.svg", "roofline-x1.svg", "stages.svg"])
+        self.assertIn('<a>&"b"', " ".join(pictures["stages.svg"].itertext()))
+
+    def test_odd_numbers_are_drawn_or_refused(self):
+        for value in "0", "-1", "1e308", "NaN", "Infinity", "\"x\"", "1e-300":
+            row = ('{"bench": "latency", "batch_size": %s, "output_throughput": %s, "median_ttft_ms": %s, '
+                   '"median_tpot_ms": %s, "mean_prefill_ms": %s, "p99_ttft_ms": 1}\n' % ((value,) * 5))
+            doc = ('{"machine": {"read_gbs": 1, "bf16_gflops": %s}, "results": [{"flops": %s, "bytes": 2, '
+                   '"median_ms": 1}, {"flops": 5, "bytes": %s, "median_ms": %s}]}' % ((value,) * 4))
+            for text in row, doc:
+                with self.subTest(value), tempfile.TemporaryDirectory() as folder:
+                    path = os.path.join(folder, "x.json")
+                    with open(path, "w") as f:
+                        f.write(text)
+                    done = subprocess.run([PROGRAM, "bench", "plot", "--out", folder, path],
+                                          capture_output=True, text=True, timeout=20)
+                    self.assertIn(done.returncode, (0, 1), done.stderr)
+                    for name in done.stdout.split("\n")[:-1]:
+                        xml.etree.ElementTree.parse(name)
+
+    def test_nothing_to_draw(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+            f.write("{}")
+            f.flush()
+            run("plot", f.name, code=1)
+
+
 class Compare(unittest.TestCase):
     """The exit code on one's own output, made better or worse on purpose."""
 
