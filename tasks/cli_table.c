@@ -94,7 +94,7 @@ const mv_cli_command mv_cli_commands[] = {
          "medvision serve --model MedVision-V0-7B --port 8000 --api-key-file key.txt\n"
          "medvision serve --host 0.0.0.0 --api-key-file key.txt --max-batch 64 --max-queue 1024"},
     [MV_CLI_BENCH] =
-        {"bench", "kernels|latency|throughput|serve|startup|plot [ARGUMENT...]", 1, 65536,
+        {"bench", "kernels|latency|throughput|serve|startup|plot [...]", 1, 65536,
          "kernels|latency|throughput|serve|startup|plot", "measure this machine and build",
          "kernels: each operation's share of the machine's measured memory bandwidth or matrix "
          "multiplication rate. latency: one request at a time or a batch, time to first token and "
