@@ -14,6 +14,7 @@ constexpr int THREADS = 256;
 
 template <int N, class X, class Y>
 __global__ void __launch_bounds__(THREADS) swiglu_kernel(const X *gate_up, Y *out, int d) {
+  mv_pdl_enter();
   const int i = (int)(blockIdx.y * blockDim.x + threadIdx.x) * N;
   if (i >= d) return;
   const X *row = gate_up + (size_t)blockIdx.x * 2 * d + i;
@@ -27,6 +28,7 @@ __global__ void __launch_bounds__(THREADS) swiglu_kernel(const X *gate_up, Y *ou
 
 template <int N, class X>
 __global__ void __launch_bounds__(THREADS) gelu_kernel(X *x, int d) {
+  mv_pdl_enter();
   const int i = (int)(blockIdx.y * blockDim.x + threadIdx.x) * N;
   if (i >= d) return;
   x += (size_t)blockIdx.x * d + i;

@@ -293,6 +293,7 @@ static __device__ __forceinline__ void store_rows(
 template <int D, bool FEW>
 static __global__ void __launch_bounds__(N_THREAD, FEW ? 3 : 2)
     attention_kernel(const attention_args a) {
+  mv_pdl_enter();
   typedef attention_shape<D, FEW> shape;
   enum { ROWS = shape::ROWS, N_PIECE = shape::N_PIECE };
   MV_DYN_SHARED(memory);

@@ -1,6 +1,7 @@
 /* One warp for a row and head. Keys come 32 at a time, one a lane; then each lane sums columns of
  * the values 32 apart. All in f32. */
 #include "kernels/cuda_attention_plain.h"
+#include "kernels/cuda_ptx.h"
 
 enum { LANES = 32, MAX_COLUMNS = 256 / LANES };
 
@@ -42,6 +43,7 @@ static __device__ __forceinline__ float score(const plain_args &a, const float *
 }
 
 static __global__ void __launch_bounds__(LANES) plain_kernel(const plain_args a) {
+  mv_pdl_enter();
   MV_SHARED(float, q, [256]);
   const mv_span span = a.keys.spans[blockIdx.y];
   const int row = (int)blockIdx.x, head = (int)blockIdx.z, kv = head / a.group;

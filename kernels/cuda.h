@@ -38,6 +38,7 @@ struct mv_cuda {
   int ordinal;
   int arch; /* compute capability, 10 * major + minor */
   int n_sm;
+  int overlaps;                  /* kernels of a step, unless MEDVISION_OVERLAP=0 says no */
   size_t l2_bytes, shared_bytes; /* shared memory a block may ask for */
   cudaStream_t stream;
   struct mv_cuda_lt *lt;                 /* owns; NULL until the first product that needs it */
@@ -56,6 +57,10 @@ int mv_cuda_check(mv_device *device, cudaError_t error, const char *what);
 /* Whether launches are to be made: false in the describing pass of a step and after a failure.
  * Adds n_bytes at `what` to the fingerprint. */
 int mv_cuda_may_launch(mv_device *device, const void *what, size_t n_bytes);
+
+/* Whether a kernel may start before the one ahead of it ends (mv_pdl_wait): within a step, where
+ * nobody writes weights, on cards from sm_90 on. Every kernel that MV_LAUNCH is given waits. */
+int mv_cuda_may_overlap(const mv_device *device);
 
 /* Copies what the host describes to the device, in order with the launches after it, and returns
  * where it will be: valid for the launches of this operation and until the step ends. NULL with a
@@ -142,10 +147,9 @@ static inline void mv_cuda_launch(mv_device *device, const char *name, void (*ke
   const int each[] = {1, (launch &= mv_cuda_may_launch(device, &args, sizeof args))...};
   (void)each;
   if (!launch) return;
-  mv_cuda_check(device,
-                mv_launch({grid, block, shared_bytes, mv_cuda_of(device)->stream}, kernel,
-                          static_cast<Param>(args)...),
-                name);
+  mv_launch_shape how = {grid, block, shared_bytes, mv_cuda_of(device)->stream};
+  how.overlap = mv_cuda_may_overlap(device);
+  mv_cuda_check(device, mv_launch(how, kernel, static_cast<Param>(args)...), name);
 }
 
 #define MV_LAUNCH(device, kernel, ...) mv_cuda_launch(device, #kernel, kernel, __VA_ARGS__)

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "kernels/cuda.h"
+#include "runtime/env.h"
 #include "runtime/memory.h"
 
 /* Host memory is read by the copy engine from one of two pinned slots, so that filling one overlaps
@@ -231,6 +232,7 @@ static int read_properties(mv_device *device, mv_cuda *cuda) {
                        "reading its properties"))
       return 0;
   cuda->arch = 10 * major + minor;
+  cuda->overlaps = cuda->arch >= 90 && mv_env_int("MEDVISION_OVERLAP", 1);
   cuda->l2_bytes = (size_t)l2;
   cuda->shared_bytes = (size_t)shared;
   device->cache_bytes = cuda->l2_bytes;

@@ -135,8 +135,10 @@ MV_DEV float mv_rcp(float x) { return 1.0f / x; }
 /* ---- ordering -----------------------------------------------------------------------------------
  * mv_bar_sync(id, n): barrier `id` (1..15) of n threads of the block, whole warps.
  * mv_bar_arrive: counts without waiting.
- * mv_pdl_wait: in a kernel launched with `overlap`, before the first use of what earlier kernels
- * wrote (or still read); mv_pdl_launch: the next kernel may start now. No-ops below sm_90. */
+ * mv_pdl_wait: in a kernel launched with `overlap`, by every thread before the first use of what
+ * earlier kernels wrote (or still read), and before it writes anything; mv_pdl_launch: the next
+ * kernel may start now. Every kernel does the one first and the other next (mv_pdl_enter); between
+ * them it may read what no kernel of the step writes: weights. No-ops below sm_90. */
 #ifndef MV_CUDASIM
 MV_DEV void mv_bar_sync(int id, int n_thread) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(n_thread) : "memory");
@@ -159,9 +161,13 @@ MV_DEV void mv_bar_sync(int id, int n_thread, int line = __builtin_LINE()) {
   sim::block_barrier(id, n_thread, 0, sim::VOTE_NONE, line);
 }
 MV_DEV void mv_bar_arrive(int id, int n_thread) { sim::barrier_arrive(id, n_thread); }
-MV_DEV void mv_pdl_wait(void) {}
+MV_DEV void mv_pdl_wait(void) { sim::pdl_wait(); }
 MV_DEV void mv_pdl_launch(void) {}
 #endif
+MV_DEV void mv_pdl_enter(void) {
+  mv_pdl_launch();
+  mv_pdl_wait();
+}
 
 /* A barrier of the whole grid, for kernels launched with `cooperative`. `count` is a word of global
  * memory, zero before the first launch that uses it; every launch leaves it ready for the next one

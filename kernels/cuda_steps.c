@@ -100,6 +100,11 @@ int mv_cuda_may_launch(mv_device *device, const void *what, size_t n_bytes) {
   return s->pass != DESCRIBE;
 }
 
+int mv_cuda_may_overlap(const mv_device *device) {
+  const mv_cuda *cuda = device->impl;
+  return cuda->overlaps && cuda->steps->pass != DIRECT;
+}
+
 /* ---- arenas ---- */
 
 static void forget(arena *a) {

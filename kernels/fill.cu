@@ -13,6 +13,7 @@ constexpr int THREADS = 256;
 
 template <int N, class X>
 __global__ void __launch_bounds__(THREADS) fill_kernel(X *x, mv_fill_dims dims) {
+  mv_pdl_enter();
   const int first = (int)(blockIdx.y * blockDim.x + threadIdx.x) * N, row = (int)blockIdx.x;
   if (first >= dims.ld) return;
   float v[N];

@@ -15,6 +15,7 @@ constexpr int THREADS = 256;
 template <int N, class X, class Y>
 __global__ void __launch_bounds__(THREADS)
     gather_kernel(const int32_t *ids, const X *table, const Y *image, Y *out, int d) {
+  mv_pdl_enter();
   const int i = (int)(blockIdx.y * blockDim.x + threadIdx.x) * N;
   if (i >= d) return;
   const int32_t id = ids[blockIdx.x];

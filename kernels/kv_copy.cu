@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "kernels/attention.h"
-#include "kernels/cuda_port.h"
+#include "kernels/cuda_ptx.h"
 
 #include "kernels/cuda.h"
 
@@ -17,6 +17,7 @@ struct kv_moves {
 /* row_bytes: of one head of one token, a multiple of 16. */
 static __global__ void __launch_bounds__(N_THREAD)
     kv_copy_kernel(const kv_moves *moves, unsigned char *cache, size_t layer_bytes, int row_bytes) {
+  mv_pdl_enter();
   MV_DYN_SHARED(held);
   const size_t n_plane = gridDim.x, plane = blockIdx.x, row = (size_t)row_bytes;
   unsigned char *layer = cache + blockIdx.y * layer_bytes;

@@ -3,7 +3,7 @@
  * others. */
 #include <assert.h>
 
-#include "kernels/cuda_port.h"
+#include "kernels/cuda_ptx.h"
 
 #include "kernels/linear_cuda.h"
 
@@ -39,6 +39,7 @@ static __device__ __forceinline__ void fetch(const T *p, int row0, int n_row, si
 /* Thread (i, j) = (tid / 16, tid % 16): rows i + 16 p, columns j + 16 q. */
 template <class X, class W, int RT>
 __global__ void __launch_bounds__(BLOCK) plain_kernel(plain_args a) {
+  mv_pdl_enter();
   MV_SHARED(float, xs, [DEPTH][16 * RT + 1]);
   MV_SHARED(float, ws, [DEPTH][COLS + 1]);
   const int row0 = blockIdx.y * 16 * RT, col0 = blockIdx.x * COLS;
@@ -77,6 +78,7 @@ void launch(mv_device *device, const plain_args &a) {
 
 __global__ void __launch_bounds__(BLOCK)
     round_kernel(const float *x, mv_bf16 *y, int n_col, int ldy, int accumulate) {
+  mv_pdl_enter();
   const int col = blockIdx.x * BLOCK + threadIdx.x;
   if (col >= n_col) return;
   const float sum = x[(size_t)blockIdx.y * n_col + col];

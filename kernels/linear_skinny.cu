@@ -14,6 +14,7 @@
  *
  * sass skinny_kernel: LDG.E.128
  * sass skinny_kernel: HMMA.16816.F32.BF16
+ * sass@90a skinny_kernel: LDG.128>ACQBULK
  *
  */
 #include <assert.h>
@@ -43,7 +44,7 @@ struct skinny_args {
   uint32_t *arrived; /* [blocks along n_out], zero between launches */
   int w_rows[MV_LINEAR_PARTS], first_block[MV_LINEAR_PARTS], first_col[MV_LINEAR_PARTS];
   int n_in, n_out, n_row, ldx, ldy, n_split, y_is_bf16, accumulate;
-  int unused;
+  int overlaps; /* whether launches of this device do */
 };
 
 /* Sixteen bytes of each of a warp's weight rows (lo: g, hi: g + 8), one step of K_STEP. */
@@ -112,13 +113,15 @@ MV_DEV void advance(tile<R, NT> &m, int n_step) {
   for (int j = 0; j < NT; j++) m.x[j] += n_step * STEP_BYTES;
 }
 
-/* The next n steps, with the weights of AHEAD of them on their way. */
+/* The next n steps, with the weights of AHEAD of them on their way: the first before the kernels
+ * that make x have ended. (A wait without a condition would be moved ahead of the loads.) */
 template <int R, int NT, int AHEAD>
-MV_DEV void multiply_steps(tile<R, NT> &m, int n) {
+MV_DEV void multiply_steps(tile<R, NT> &m, int n, bool overlaps) {
   weights<R> w[AHEAD];
 #pragma unroll
   for (int u = 0; u < AHEAD; u++)
     if (u < n) load(m, u, w[u]);
+  if (overlaps) mv_pdl_wait();
 #pragma unroll 1
   for (; n >= AHEAD; n -= AHEAD) {
 #pragma unroll
@@ -213,8 +216,9 @@ __global__ void __launch_bounds__(BLOCK, NT < 8 ? 2 : 1) skinny_kernel(skinny_ar
   const int k0 = (unsigned)(n_step * range) / (unsigned)n_range;
   const int k1 = (unsigned)(n_step * (range + 1)) / (unsigned)n_range;
   tile<R, NT> m;
+  mv_pdl_launch();
   start(a, part, row0, k0, m);
-  multiply_steps<R, NT, AHEAD>(m, (k1 < n_whole ? k1 : n_whole) - k0);
+  multiply_steps<R, NT, AHEAD>(m, (k1 < n_whole ? k1 : n_whole) - k0, a.overlaps);
   if (k0 < k1 && k1 > n_whole)
     multiply_tail(m, n_whole * K_STEP + (int)threadIdx.x % 4 * 8 < a.n_in);
   const int col0 = a.first_col[part] + row0, limit = a.w_rows[part] - row0;
@@ -277,6 +281,7 @@ void mv_linear_skinny(mv_device *device, const mv_linear_dims *dims, const mv_li
   a.ldx = dims->ldx;
   a.ldy = dims->ldy;
   a.n_split = split_of(linear);
+  a.overlaps = mv_cuda_of(device)->overlaps;
   a.y_is_bf16 = dims->y_dtype == MV_DTYPE_BF16;
   a.accumulate = dims->accumulate;
   const bool many = tiles_of(linear) >= MANY;

@@ -16,6 +16,7 @@ template <class Y>
 __global__ void __launch_bounds__(THREADS)
     patches_kernel(mv_patches_dims d, const uint8_t *pixels, const float *value,
                    const int32_t *order, Y *out) {
+  mv_pdl_enter();
   const int plane = d.side * d.side, group = d.merge * d.merge, block = d.side * d.merge;
   const int patch = order ? order[blockIdx.x] : (int)blockIdx.x;
   const int at = patch / group, in = patch % group, n_across = d.width / block;

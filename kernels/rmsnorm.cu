@@ -3,7 +3,9 @@
  * Plan  One block a row. A thread keeps up to KEPT chunks of 4 elements of the row, and of w, in
  *       registers: all loads are in flight before the one barrier, and the row is read once. With
  *       256 threads that covers d = 4096; wider rows (to d = 16384) take more threads, and what
- *       lies beyond is read a second time. The sum's order depends on d alone. */
+ *       lies beyond is read a second time. The sum's order depends on d alone.
+ *
+ * sass@90a rmsnorm_kernel: LDG>ACQBULK */
 #include <assert.h>
 
 #include "kernels/cuda_rows.h"
@@ -51,12 +53,14 @@ __global__ void __launch_bounds__(MOST_THREADS)
   y += (size_t)blockIdx.x * d;
   const int step = (int)blockDim.x * N, first = (int)threadIdx.x * N;
   float kept[KEPT][N], weight[KEPT][N], sum = 0;
+  mv_pdl_launch();
 #pragma unroll
   for (int k = 0; k < KEPT; k++)
-    if (first + k * step < d) {
-      mv_chunk_load<N>(kept[k], x + first + k * step);
-      mv_chunk_load<N>(weight[k], w + first + k * step);
-    }
+    if (first + k * step < d) mv_chunk_load<N>(weight[k], w + first + k * step);
+  mv_pdl_wait();
+#pragma unroll
+  for (int k = 0; k < KEPT; k++)
+    if (first + k * step < d) mv_chunk_load<N>(kept[k], x + first + k * step);
 #pragma unroll
   for (int k = 0; k < KEPT; k++)
     if (first + k * step < d) sum += square_sum<N>(kept[k]);

@@ -53,6 +53,7 @@ MV_DEV float2 cos_sin(float angle) {
 __global__ void __launch_bounds__(THREADS)
     rope_table_kernel(const int32_t *position, const float *inv_freq, const uint8_t *axis,
                       float *table, int n_row, int n_freq) {
+  mv_pdl_enter();
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= (unsigned)n_row * (unsigned)n_freq) return;
   const unsigned row = i / (unsigned)n_freq, f = i % (unsigned)n_freq;
@@ -68,6 +69,7 @@ template <int N, class X, class Y>
 __global__ void __launch_bounds__(THREADS)
     rope_kernel(X *x, const float *table, const int32_t *slots, Y *cache, int n_head, int n_kv,
                 int d_head, int ldx) {
+  mv_pdl_enter();
   const int half = d_head / 2, n_chunk = half / N;
   const int chunk = (int)threadIdx.x % n_chunk * N;
   const int per_pass = (int)blockDim.x / n_chunk;

@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-#include "kernels/cuda_port.h"
+#include "kernels/cuda_ptx.h"
 /* after cuda_port.h: the launch template */
 #include "kernels/cuda.h"
 
@@ -100,6 +100,7 @@ static __device__ u64 warp_scan(u64 x) { /* inclusive */
 
 static __global__ void __launch_bounds__(SLICE_THREADS)
     sample_slices_kernel(const float *logits, int n_vocab, slice *slices) {
+  mv_pdl_enter();
   MV_SHARED(u64, box, [SLICE_THREADS / 32]);
   MV_SHARED(float, sums, [SLICE_THREADS / 32]);
   const float *x = logits + (size_t)blockIdx.y * n_vocab;
@@ -298,6 +299,7 @@ static __global__ void __launch_bounds__(THREADS)
     sample_rows_kernel(const float *logits, const choice *choices, const int32_t *seen_ids,
                        mv_sample_dims dims, workspace work, int n_slice, mv_pick *picks,
                        mv_pick *best) {
+  mv_pdl_enter();
   MV_SHARED(u64, bins, [BINS]);
   MV_SHARED(u64, box, [WARPS]);
   MV_SHARED(u64, out, [2]);

@@ -37,6 +37,7 @@ static __device__ __forceinline__ void load_keys(const window_args &a, const win
 
 template <int D>
 static __global__ void __launch_bounds__(N_THREAD) window_kernel(const window_args a) {
+  mv_pdl_enter();
   MV_DYN_SHARED(memory);
   const window_item w = a.items[blockIdx.x];
   if (w.n_row == 0) return;

@@ -67,7 +67,8 @@ size_t n_arena;
 
 std::vector<block_clocks> clocks; /* by rank */
 uint32_t gang_epoch;
-uint32_t now = 1, launch_start;              /* global time */
+uint32_t now = 1, launch_start; /* global time */
+uint32_t overlap_start; /* what was written since may be in the making while a launch waits */
 std::vector<std::vector<uint32_t>> acquired; /* [block][other]: sees its writes before this time */
 std::unordered_map<const void *, std::vector<uint32_t>> released; /* by word */
 std::unordered_map<const void *, vector_clock> mbar_clocks;
@@ -234,6 +235,10 @@ void check_global_cell(size_t cell, uint8_t mask, access_kind kind, const void *
   global_cell *c = &device_cells[cell];
   const uint32_t me = f->block->linear + 1;
   const vector_clock &v = clock_of(f);
+  if (!f->waited && kind != READ)
+    complain("write before mv_pdl_wait", pc, "thread %d of block %u", f->flat, me - 1);
+  if (!f->waited && c->write_block && c->write_time >= overlap_start)
+    complain("read before mv_pdl_wait", pc, "what a launch ahead of it may still be writing");
   if (c->write_block && c->write_time >= launch_start && (c->bytes & mask) &&
       !(kind == ATOMIC && c->flags & BY_ATOMIC)) {
     if (c->write_block != me && !sees(me, c->write_block, c->write_time))
@@ -332,6 +337,7 @@ void check_misaligned(const void *p, size_t n_bytes, const void *pc) {
 
 void check_launch(const launch_state *l) {
   launch_start = ++now;
+  if (!l->dims.overlap) overlap_start = now;
   reported.clear();
   released.clear();
   mbar_clocks.clear();
@@ -356,8 +362,11 @@ void check_block(block *b) {
   for (int w = 0; w < 32; w++) c.warp[w].of[w] = 1;
 }
 
-void check_block_end(block *) {
+void check_block_end(block *b) {
   if (config.stats) stats_block_end();
+  for (int t = 0; t < b->n_thread; t++)
+    if (!b->fibers[t].waited)
+      return complain("no mv_pdl_wait", self->launch->kernel, "thread %d ends without one", t);
 }
 
 void check_shared_alloc(const void *p, size_t n_bytes) {
@@ -441,6 +450,7 @@ void check_free(void *p, size_t n_bytes) {
 
 void check_host_write(void *p, size_t n_bytes) {
   if (!device_bytes || !device_region.holds(p)) return;
+  overlap_start = ++now; /* copies wait for all ahead of them */
   memset(device_bytes + ((unsigned char *)p - device_region.base), ALLOCATED | WRITTEN, n_bytes);
 }
 

@@ -114,6 +114,7 @@ struct fiber {
   uint16_t lane, flat; /* flat: index in the block */
   bool ended;
   bool unfenced; /* wrote global memory since its last __threadfence */
+  bool waited;   /* for the launches ahead of it: pdl_wait, or no overlap */
   int n_atomic;  /* atomics since it last waited */
   async_queue<copy_op> copies;
   char *stack;

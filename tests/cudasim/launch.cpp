@@ -81,6 +81,7 @@ void start_fiber(worker *w, block *b, unsigned t) {
   f->lane = (uint16_t)(t % 32);
   f->flat = (uint16_t)t;
   f->ended = f->unfenced = false;
+  f->waited = !self->launch->dims.overlap;
   f->n_atomic = 0;
   f->copies.clear();
   size_t at = (size_t)b->rank * (size_t)b->n_thread + t;

@@ -204,6 +204,29 @@ cudaError_t sample_cluster(const float *x, float *y, int n_block, cudaStream_t s
   RUN(cluster_kernel, shape, x, y);
 }
 
+template <sample_bug bug>
+static __global__ void overlap_kernel(const float *w, const float *x, float *y) {
+  const int i = threadIdx.x;
+  mv_pdl_launch();
+  const float weight = w[i]; /* nobody writes it */
+  const float early = bug == BUG_EARLY_READ ? x[i] : 0;
+  if (bug == BUG_EARLY_WRITE) y[i] = 0;
+  if (bug != BUG_NO_PDL_WAIT) mv_pdl_wait();
+  y[i] = weight * (bug == BUG_EARLY_READ ? early : x[i]) + 1;
+}
+
+cudaError_t sample_overlap(sample_bug bug, const float *w, const float *x, float *y, float *z,
+                           int n, cudaStream_t stream) {
+  mv_launch_shape shape = {dim3(1), dim3((unsigned)n), 0, stream};
+  cudaError_t error = mv_launch(shape, overlap_kernel<SAMPLE_RIGHT>, w, x, y);
+  if (error != cudaSuccess) return error;
+  shape.overlap = true;
+  VARIANT(BUG_EARLY_READ, overlap_kernel, shape, w, y, z);
+  VARIANT(BUG_EARLY_WRITE, overlap_kernel, shape, w, y, z);
+  VARIANT(BUG_NO_PDL_WAIT, overlap_kernel, shape, w, y, z);
+  RUN(overlap_kernel<SAMPLE_RIGHT>, shape, w, y, z);
+}
+
 cudaError_t sample_named_barriers(int *y, int n_round, cudaStream_t stream) {
   RUN(named_barriers_kernel, (mv_launch_shape{dim3(1), dim3(128), 0, stream}), y, n_round);
 }

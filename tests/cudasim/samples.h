@@ -29,7 +29,10 @@ enum sample_bug {
   BUG_NO_EMPTY_WAIT,     /* TMA: refills a stage that may still be in use            */
   BUG_WRONG_BYTE_COUNT,  /* TMA: announces fewer bytes than come                     */
   BUG_NO_FULL_WAIT,      /* TMA: multiplies what may not have landed                 */
-  BUG_EARLY_RELEASE      /* wgmma: releases a stage before its product is done       */
+  BUG_EARLY_RELEASE,     /* wgmma: releases a stage before its product is done       */
+  BUG_EARLY_READ,        /* overlap: reads before the launch ahead of it is over     */
+  BUG_EARLY_WRITE,       /* overlap: writes before that                              */
+  BUG_NO_PDL_WAIT        /* overlap: ends without waiting                            */
 };
 
 /* y[r] = sum of x[r,:]; f32 [n_row, d], d % 4 == 0 */
@@ -54,6 +57,9 @@ cudaError_t sample_grid_scan(sample_bug bug, const float *x, float *y, float *pa
                              int n_block, cudaStream_t stream);
 /* y = x + the same of the other block of a pair, 32 floats a block; n_block even */
 cudaError_t sample_cluster(const float *x, float *y, int n_block, cudaStream_t stream);
+/* y = w * x + 1, then z = w * y + 1, the second launch begun before the first ends; n <= 128 */
+cudaError_t sample_overlap(sample_bug bug, const float *w, const float *x, float *y, float *z,
+                           int n, cudaStream_t stream);
 /* Two warps hand 32 integers a round to two others through named barriers; y[t] = rounds' sum. */
 cudaError_t sample_named_barriers(int *y, int n_round, cudaStream_t stream);
 /* What votes, atomics and matches give: y is int [8] */

@@ -94,6 +94,17 @@ static inline bool run_grid_scan(sample_bug bug, int n_block) {
   return !y.empty();
 }
 
+static inline bool run_overlap(sample_bug bug) {
+  std::vector<float> w = small_floats(100, 1), x = small_floats(100, 2);
+  device_array<float> dw(w), dx(x), dy(x.size()), dz(x.size());
+  sample_overlap(bug, dw.p, dx.p, dy.p, dz.p, 100, nullptr);
+  cudaDeviceSynchronize();
+  std::vector<float> z = dz.get();
+  for (size_t i = 0; i < z.size(); i++)
+    if (!(z[i] == w[i] * (w[i] * x[i] + 1) + 1)) return false;
+  return !z.empty();
+}
+
 static inline bool run_hopper_product(sample_bug bug, int m, int n, int k) {
   std::vector<mv_bf16> a = small_bf16((size_t)(m * k), 8), b = small_bf16((size_t)(n * k), 9);
   device_array<mv_bf16> da(a), db(b), dc((size_t)(m * n));

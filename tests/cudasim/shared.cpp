@@ -26,6 +26,8 @@ void *shared_pointer(uint32_t addr) {
   return self->blocks[rank].arena + (addr & 0xffffffu);
 }
 
+void pdl_wait(void) { current->waited = true; }
+
 unsigned cluster_rank(void) { return (unsigned)current->block->rank; }
 
 void *cluster_map(void *p, unsigned rank) {

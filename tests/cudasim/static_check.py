@@ -12,6 +12,9 @@ no kernel may touch local memory, and a comment of the .cu can ask for more:
 
     sass prefill_kernel: HMMA LDSM LDG.128      every kernel of that name has these instructions
     sass@90a gemm_kernel: HGMMA not HMMA        ... on that architecture; and lacks those after "not"
+    sass@90a some_kernel: LDG>ACQBULK           the one before the other: loads ahead of a wait
+
+A kernel that waits for those ahead of it (ACQBULK) writes nothing before.
 
 Exit code 77: no nvcc, or no kernels.
 """
@@ -119,7 +122,7 @@ def sass_rules(text, arch):
                 if not at or at == arch}
     rules = []
     for at, name, want, _, unwanted in re.findall(
-            r"^[ */]*sass(?:@(\w+))? (\w+):([ \w.]*?)( not ([ \w.]*))?(?: \*/)?$", text, re.M):
+            r"^[ */]*sass(?:@(\w+))? (\w+):([ \w.>]*?)( not ([ \w.]*))?(?: \*/)?$", text, re.M):
         if not at or at == arch:
             rules.append((name, want.split(), unwanted.split()))
     return spilling, rules
@@ -129,10 +132,16 @@ def has_word(kernel, name):
     return kernel in re.split(r"\W+", name)
 
 
-def has_op(found, op):
-    """"LDG.128" is found in LDG.E.128.CONSTANT."""
+def find_op(ops, op):
+    """Where; "LDG.128" is found in LDG.E.128.CONSTANT."""
     head, *rest = op.split(".")
-    return any(f[0] == head and set(rest) <= set(f) for f in found)
+    return next((i for i, f in enumerate(ops) if f[0] == head and set(rest) <= set(f)), len(ops))
+
+
+def has_op(ops, op):
+    """Whether "A" is there, or "A>B": and before any B."""
+    first, _, then = op.partition(">")
+    return find_op(ops, first) < (find_op(ops, then) if then else len(ops))
 
 
 def check_sass(text, arch, cubin, nvdisasm, short):
@@ -142,19 +151,22 @@ def check_sass(text, arch, cubin, nvdisasm, short):
     spilling, rules = sass_rules(text, arch)
     for section in re.split(r"^\s*\.section\s+\.text\.", out, flags=re.M)[1:]:
         name = short.get(re.match(r"[\w$]+", section).group(0), "?")
-        found = {tuple(op.split(".")) for op in
-                 re.findall(r"/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)", section)}
-        local = {"LDL", "STL"} & {op[0] for op in found}
+        ops = [op.split(".") for op in
+               re.findall(r"/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)", section)]
+        local = {"LDL", "STL"} & {op[0] for op in ops}
+        early = {"STG", "ST", "RED", "ATOMG", "ATOM"} & {
+            op[0] for op in ops[:find_op(ops, "ACQBULK")]} if has_op(ops, "ACQBULK") else ()
+        problems += ["%s, sm_%s: %s before ACQBULK" % (name, arch, op) for op in sorted(early)]
         if local and not any(has_word(kernel, name) for kernel in spilling):
             problems.append("%s, sm_%s: touches local memory (%s)" % (name, arch, " ".join(local)))
         for kernel, wanted, unwanted in rules:
             if not has_word(kernel, name):
                 continue
             matched.add(kernel)
-            if len(found) < 8:  # a body left empty for this architecture
+            if len(ops) < 8:  # a body left empty for this architecture
                 continue
-            problems += ["%s, sm_%s: no %s" % (name, arch, op) for op in wanted if not has_op(found, op)]
-            problems += ["%s, sm_%s: has %s" % (name, arch, op) for op in unwanted if has_op(found, op)]
+            problems += ["%s, sm_%s: no %s" % (name, arch, op) for op in wanted if not has_op(ops, op)]
+            problems += ["%s, sm_%s: has %s" % (name, arch, op) for op in unwanted if has_op(ops, op)]
     problems += ["a sass line names %s, which is not there" % kernel
                  for kernel, _, _ in rules if kernel not in matched]
     return problems

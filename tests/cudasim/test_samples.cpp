@@ -53,6 +53,7 @@ END_TEST
 
 START_TEST(grid_waits_for_itself) {
   for (int n_block : {1, 3, 16}) ck_assert(run_grid_scan(SAMPLE_RIGHT, n_block));
+  ck_assert(run_overlap(SAMPLE_RIGHT));
   ck_clean();
 }
 END_TEST

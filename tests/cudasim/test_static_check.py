@@ -20,7 +20,19 @@ __global__ void clean_kernel(const float *x, float *y) {
   y[threadIdx.x] = x[threadIdx.x] * x[threadIdx.x + 1] + x[threadIdx.x + 2];
 }
 """
+WAITS = """
+/* sass clean_kernel: LDG>ACQBULK */
+__global__ void clean_kernel(const float *x, float *y, int n) {
+  EARLY
+  const float first = x[threadIdx.x];
+  if (n) asm volatile("griddepcontrol.wait;" ::: "memory");
+  y[threadIdx.x] = first * 2;
+}
+"""
 SOURCES = (
+    (WAITS.replace("EARLY", ""), 0, ""),
+    (WAITS.replace("EARLY", "y[n] = 0;"), 1, "before ACQBULK"),
+    (WAITS.replace("EARLY", "").replace("LDG>ACQBULK", "ACQBULK>LDG"), 1, "no ACQBULK>LDG"),
     (FRAME, 1, "bytes of stack"),
     ("/* may spill: frame_kernel (a test) */" + FRAME, 0, ""),
     (CLEAN, 0, ""),
@@ -43,7 +55,7 @@ def main():
         if run.returncode == 77:
             print(run.stdout)
             return 77
-        if word in ("no HMMA", "has LDG", "not there") and "not searched" in run.stdout:
+        if word in ("no HMMA", "has LDG", "not there", "before ACQBULK", "no ACQBULK>LDG") and "not searched" in run.stdout:
             continue
         if run.returncode != code or word not in run.stdout:
             failed += 1

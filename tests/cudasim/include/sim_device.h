@@ -31,6 +31,7 @@ unsigned warp_match(unsigned mask, uint64_t bits);
 int block_barrier(int id, int n_thread, int predicate, vote_kind vote, int line);
 void barrier_arrive(int id, int n_thread);
 void grid_barrier(const void *count);
+void pdl_wait(void);
 void cluster_barrier(void);
 unsigned cluster_rank(void);
 void *cluster_map(void *p, unsigned rank);

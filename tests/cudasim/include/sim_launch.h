@@ -20,6 +20,7 @@ struct launch_dims {
   dim3 grid, block, cluster;
   size_t shared_bytes;
   bool cooperative;
+  bool overlap; /* may start before the launch ahead of it ends: pdl_wait */
 };
 
 cudaError_t launch(const launch_dims &dims, cudaStream_t stream, const void *kernel,
@@ -38,10 +39,13 @@ __attribute__((no_sanitize("thread"))) inline void apply(K kernel, const Args &a
 template <class... Param, class... Arg>
 inline cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Param...),
                                       Arg &&...arg) {
-  sim::launch_dims dims{config->gridDim, config->blockDim, dim3(), config->dynamicSmemBytes, false};
+  sim::launch_dims dims{
+      config->gridDim, config->blockDim, dim3(), config->dynamicSmemBytes, false, false};
   for (unsigned i = 0; i < config->numAttrs; i++) {
     const cudaLaunchAttribute &a = config->attrs[i];
     if (a.id == cudaLaunchAttributeCooperative) dims.cooperative = a.val.cooperative != 0;
+    if (a.id == cudaLaunchAttributeProgrammaticStreamSerialization)
+      dims.overlap = a.val.programmaticStreamSerializationAllowed != 0;
     if (a.id == cudaLaunchAttributeClusterDimension)
       dims.cluster = dim3(a.val.clusterDim.x, a.val.clusterDim.y, a.val.clusterDim.z);
   }
