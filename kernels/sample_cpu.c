@@ -36,8 +36,7 @@ static float largest(const float *x, int n) {
   return best[0];
 }
 
-static int32_t argmax(const float *x, int n) {
-  float max = largest(x, n);
+static int32_t first_of(const float *x, float max) {
   int32_t i = 0;
   while (max > -INFINITY && x[i] != max) i++;
   return i;
@@ -125,13 +124,14 @@ static int32_t draw(const mv_sample_row *row, candidate *kept, int n, uint64_t s
   return last;
 }
 
-static int32_t choose(const mv_sample_row *row, const float *logits, int n, float *scores,
-                      candidate *all) {
+/* max: the largest of the logits. */
+static int32_t choose(const mv_sample_row *row, const float *logits, int n, float max,
+                      float *scores, candidate *all) {
   int has_penalty = row->penalty != 1.0f && row->n_seen > 0;
-  if (row->temperature == 0 && !has_penalty) return argmax(logits, n);
+  if (row->temperature == 0 && !has_penalty) return first_of(logits, max);
   memcpy(scores, logits, (size_t)n * sizeof *logits);
   if (has_penalty) penalise(row, scores);
-  if (row->temperature == 0) return argmax(scores, n);
+  if (row->temperature == 0) return first_of(scores, largest(scores, n));
   uint64_t sum = 0;
   list_candidates(scores, n, all);
   int n_kept = keep(row, all, n, &sum);
@@ -145,9 +145,9 @@ typedef struct normaliser {
 
 /* Sums of 1024 in f32, those in double. A logit that is NaN makes all log-probabilities NaN:
  * exp_sum would take it for a number. */
-static normaliser normaliser_of(const mv_cpu_simd *simd, const float *logits, int n) {
+static normaliser normaliser_of(const mv_cpu_simd *simd, const float *logits, int n, float max) {
   enum { BLOCK = 1024 };
-  float max = largest(logits, n), block[BLOCK];
+  float block[BLOCK];
   double sum = 0;
   int n_nan = 0;
   for (int i = 0; i < n; i += BLOCK) {
@@ -173,8 +173,9 @@ void mv_sample_cpu(mv_device *device, const mv_sample_dims *dims, const mv_sampl
   float *scores = (float *)(all + n);
   for (int r = 0; r < dims->n_row; r++) {
     const float *x = logits + (size_t)r * n;
-    int32_t id = choose(&rows[r], x, dims->n_vocab, scores, all);
-    normaliser norm = normaliser_of(mv_cpu_simd_of(device), x, dims->n_vocab);
+    float max = largest(x, dims->n_vocab);
+    int32_t id = choose(&rows[r], x, dims->n_vocab, max, scores, all);
+    normaliser norm = normaliser_of(mv_cpu_simd_of(device), x, dims->n_vocab, max);
     picks[r] = (mv_pick){id, isfinite(x[id]) ? log_probability(x[id], norm) : NAN};
     if (!dims->n_best) continue;
     list_candidates(x, dims->n_vocab, all);

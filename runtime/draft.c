@@ -7,6 +7,7 @@
 #define MIN_CONTEXT 3 /* last tokens that must occur before, for a copy of what followed them */
 #define PATIENCE 3    /* drafts in a row that may be all wrong before there is a pause */
 #define MAX_PAUSE 64
+#define FIRST_DRAFTS 4
 #define PROBE 32 /* of so many chances, one is taken by a source that is always wrong */
 
 static int is_digit(const mv_drafter *d, int32_t id) {
@@ -138,9 +139,11 @@ static const mv_script *longest_followed(const mv_draft_state *state) {
 }
 
 /* Draft k is right with a chance of about rate^k: as many are made as have one worth a row. Of a
- * source that never has, a single one now and then, to see whether that is still so. */
+ * source that never has, a single one now and then, to see whether that is still so; of one that
+ * nothing is known of, a few, for all that start together would be wrong together. */
 static int worthwhile(mv_drafter *d, int source, int max) {
   double chance = d->rate[source];
+  if (!d->is_tried[source] && max > FIRST_DRAFTS) max = FIRST_DRAFTS;
   int n = 0;
   while (n < max && chance >= d->floor) n++, chance *= d->rate[source];
   if (n == 0 && max > 0) n = d->n_probe++ % PROBE == 0;
@@ -183,6 +186,7 @@ int mv_drafter_next(mv_drafter *d, int number, const int32_t *prompt, size_t n_p
 void mv_drafter_told(mv_drafter *d, int number, int n_draft, int n_right) {
   mv_draft_state *state = &d->states[number];
   if (!n_draft) return;
+  d->is_tried[state->source] = 1;
   double weight = n_draft < 16 ? 0.1 + n_draft / 40.0 : 0.5, *rate = &d->rate[state->source];
   *rate += weight * ((double)n_right / n_draft - *rate);
   const mv_script *script = longest_followed(state);

@@ -90,7 +90,8 @@ typedef struct mv_drafter {
   mv_script_step *steps;  /* [n_state, MV_DRAFT_SCRIPTS, MV_DRAFT_ANSWER] */
   unsigned char *in_use;
   int n_state, max_draft;
-  double rate[2]; /* share of drafts that were right lately, by source */
+  double rate[2];  /* share of drafts that were right lately, by source */
+  int is_tried[2]; /* whether it is known of any draft, by source */
   unsigned n_probe;
   double
       floor; /* chance of being right that a draft must have; the caller's, by how full steps are */

@@ -105,6 +105,8 @@ mv_status mv_engine_force(mv_engine *engine, mv_ticket ticket, const int32_t *id
 
 /* ---- plan.c ---- */
 
+#define MV_FIRST_KV_TOKENS 8192 /* of a cache that grows: what it has at least */
+
 /* Zeros become numbers, but for kv_tokens and image_tokens. Returns the rows that may have logits.
  */
 int mv_engine_options_resolve(mv_engine_options *options);

@@ -7,7 +7,6 @@
 #define DEFAULT_ROWS 1024
 #define DEFAULT_DRAFT 32
 #define VERIFY_ROWS 128 /* rows with logits a step, more with larger batches */
-#define FIRST_KV_TOKENS 8192
 #define FIRST_IMAGE_TOKENS 4096
 #define LIMIT ((size_t)1 << 30) /* of every count */
 
@@ -76,7 +75,7 @@ mv_status mv_memory_plan_init(mv_memory_plan *plan, const mv_checkpoint *checkpo
   plan->max_verify = mv_engine_options_resolve(&o);
   plan->max_batch = o.max_batch;
   plan->max_rows = o.max_rows;
-  plan->kv_tokens = o.kv_tokens ? o.kv_tokens : FIRST_KV_TOKENS;
+  plan->kv_tokens = o.kv_tokens ? o.kv_tokens : MV_FIRST_KV_TOKENS;
   plan->image_tokens = o.image_tokens ? o.image_tokens : FIRST_IMAGE_TOKENS;
   if (plan->kv_tokens > LIMIT || plan->image_tokens > LIMIT || (size_t)o.max_rows > LIMIT / 2 ||
       (size_t)o.max_batch > LIMIT / 2 || (size_t)o.max_draft > LIMIT / 2)

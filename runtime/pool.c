@@ -45,13 +45,15 @@ static mv_status make_pages(mv_engine *e, size_t n_page, mv_error *err) {
   return status;
 }
 
-/* Pages for max_batch requests like this, or as many as a quarter of what is free holds. */
+/* Pages for max_batch requests like this, and for some prefixes even where that is one, or as many
+ * as a quarter of what is free holds. */
 static mv_status grow_pages(mv_engine *e, const mv_job *job, mv_error *err) {
   const mv_stack *s = &e->model->decoder;
   size_t page = mv_kv_page_bytes(s->n_kv, s->d_head, e->model->dtype) * (size_t)s->n_layer;
   size_t need = (size_t)job->n_page_need, n = need * (size_t)e->options.max_batch;
   size_t n_free, n_total;
   e->model->ops->room(&e->model->device, &n_free, &n_total);
+  if (n < MV_FIRST_KV_TOKENS / MV_PAGE_TOKENS) n = MV_FIRST_KV_TOKENS / MV_PAGE_TOKENS;
   if (n > n_free / 4 / page) n = n_free / 4 / page;
   return make_pages(e, n > need ? n : need, err);
 }

@@ -61,4 +61,15 @@ static inline void made_up_write(const char *dir, const made_up *m) {
   made_up_copy("weights/tiny/preprocessor_config.json", dir, "preprocessor_config.json");
 }
 
+/* The directory is no longer needed once the model is open. */
+static inline void made_up_remove(const char *dir) {
+  static const char *const names[] = {"config.json", "tokenizer.json", "preprocessor_config.json"};
+  for (int i = 0; i < 3; i++) {
+    char path[192];
+    snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+    remove(path);
+  }
+  remove(dir);
+}
+
 #endif

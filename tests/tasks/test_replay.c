@@ -51,6 +51,7 @@ static void open_all(void) {
   made_up_write(dir, &shape);
   mv_model_options options = {.dir = dir, .random = "config", .device = "cpu", .n_thread = 1};
   ck_assert_msg(mv_model_open(&model, &options, &err) == MV_OK, "%s", err.msg);
+  made_up_remove(dir);
   ck_assert_int_eq(mv_image_load("tests/data/samples/phantom1.png", &picture, &err), MV_OK);
   n_answer = 0;
   jsonl_each(CASES, keep_answer);
