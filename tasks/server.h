@@ -195,6 +195,8 @@ mv_status mv_server_fetch(mv_server *server, mv_str url, mv_buf *out, mv_error *
 mv_status mv_server_picture(mv_server *server, mv_str url, mv_image *out, mv_error *err);
 /* Refuses pictures of more pixels than the server takes, by their header. */
 mv_status mv_server_check_pixels(const mv_server *server, const mv_buf *bytes, mv_error *err);
+/* Refuses volumes whose slices or whose whole are more than the server takes, by their header. */
+mv_status mv_server_check_volume(const mv_server *server, const char *path, mv_error *err);
 /* Writes bytes to a file of their own whose name ends as their format wants it. Fills `path`
  * (remove with mv_server_drop). */
 mv_status mv_server_keep(mv_server *server, const mv_buf *bytes, mv_buf *path, mv_error *err);

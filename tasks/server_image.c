@@ -10,6 +10,7 @@
 #include "runtime/file.h"
 #include "tasks/batch.h"
 #include "tasks/server.h"
+#include "vision/volume.h"
 
 static int starts(mv_str text, const char *with) {
   size_t n = strlen(with);
@@ -81,6 +82,23 @@ mv_status mv_server_picture(mv_server *server, mv_str url, mv_image *out, mv_err
   if (status == MV_OK) status = mv_image_decode(bytes.ptr, bytes.len, out, err);
   mv_buf_free(&bytes);
   return status;
+}
+
+#define MAX_VOLUME_BYTES ((double)((int64_t)2 << 30)) /* inflated: seconds of work */
+
+mv_status mv_server_check_volume(const mv_server *server, const char *path, mv_error *err) {
+  mv_volume v = {0};
+  MV_TRY(mv_volume_open(&v, path, err));
+  double x = v.dim[0], y = v.dim[1], z = v.dim[2], bytes = x * y * z * v.n_frame * v.voxel_bytes;
+  double pixels = x * y > x * z ? x * y : x * z;
+  if (y * z > pixels) pixels = y * z;
+  mv_volume_close(&v);
+  if (pixels <= (double)server->options->max_pixels && bytes <= MAX_VOLUME_BYTES) return MV_OK;
+  return mv_fail(err, MV_ERR_SHAPE,
+                 "a volume of %.0f x %.0f x %.0f voxels, %.0f MB: this server takes up to %lld "
+                 "pixels a slice and %.0f MB",
+                 x, y, z, bytes / 1e6, (long long)server->options->max_pixels,
+                 MAX_VOLUME_BYTES / 1e6);
 }
 
 /* ---- files for readers that want a path ---- */

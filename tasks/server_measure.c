@@ -5,6 +5,7 @@
 #include "tasks/batch.h"
 #include "tasks/cli_measure.h"
 #include "tasks/server.h"
+#include "vision/resize.h"
 
 /* ---- the picture ---- */
 
@@ -22,6 +23,8 @@ static mv_status keep_picture(mv_call *call, mv_manifest *q, mv_buf *path, mv_er
     status = mv_server_check_pixels(call->server, &bytes, err);
   if (status == MV_OK) status = mv_server_keep(call->server, &bytes, path, err);
   mv_buf_free(&bytes);
+  if (status == MV_OK && q->volume.len)
+    status = mv_server_check_volume(call->server, path->ptr, err);
   if (status != MV_OK) return status;
   if (q->volume.len)
     q->volume = mv_buf_view(path);
@@ -156,6 +159,20 @@ int mv_serve_measure(mv_call *call) {
 
 /* ---- previews ---- */
 
+#define MAX_SHOWN 2048 /* pixels of the longer side: more is slow to send and shows no more */
+
+/* The picture as it is, or smaller. */
+static mv_status encode(const mv_image *image, mv_buf *png, mv_error *err) {
+  int w = image->width, h = image->height, side = w > h ? w : h;
+  if (side <= MAX_SHOWN) return mv_image_encode_png(image, png, err);
+  mv_image small = {0};
+  w = (int)((int64_t)w * MAX_SHOWN / side), h = (int)((int64_t)h * MAX_SHOWN / side);
+  mv_status status = mv_image_resize(image, h > 0 ? h : 1, w > 0 ? w : 1, 0, &small, err);
+  if (status == MV_OK) status = mv_image_encode_png(&small, png, err);
+  mv_image_free(&small);
+  return status;
+}
+
 /* Voxels along the planes of a volume, for who chooses a slice. */
 static void write_planes(const mv_volume *volume, mv_json_writer *w) {
   static const char *const names[] = {"sagittal", "coronal", "axial"};
@@ -214,7 +231,7 @@ static mv_status preview(mv_call *call, mv_json_writer *w, mv_error *err) {
   mv_status status = keep_picture(call, &q, &path, err);
   if (status == MV_OK && q.volume.len) status = choose_slice(call, &q, &path, w, err);
   if (status == MV_OK) status = mv_picture_load(&picture, &q, &pp, err);
-  if (status == MV_OK) status = mv_image_encode_png(&picture.image, &png, err);
+  if (status == MV_OK) status = encode(&picture.image, &png, err);
   if (status == MV_OK) write_preview(&picture, &png, w);
   if (status != MV_OK) hide_path(err, &path);
   mv_server_drop(&path);

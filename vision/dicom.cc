@@ -2,15 +2,19 @@
 #include "vision/dicom.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dcistrmb.h>
+#include <dcmtk/dcmdata/dcistrmf.h>
 #include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmimage/diregist.h>
@@ -147,12 +151,68 @@ mv_status read_header(DcmItem *set, header *h, mv_error *err) {
   return MV_OK;
 }
 
+// DCMTK follows sequences in sequences by recursion, and inflates without an end. What it gets to
+// read is bounded here: so many items, which is as deep as they can lie, and a stack for them.
+const size_t max_items = 50000, stack_bytes = (size_t)512 << 20;
+const size_t inflated_bytes = (size_t)64 << 20, inflated_ratio = 16;
+
+// The data set's bytes, inflated where the file says so; the meta header goes into `file`.
+mv_status read_bytes(const char *path, DcmFileFormat *file, E_TransferSyntax *transfer,
+                     std::vector<char> *out, mv_error *err) {
+  DcmInputFileStream in{OFFilename(path)};
+  DcmMetaInfo *meta = file->getMetaInfo();
+  struct stat info = {};
+  OFString uid;
+  meta->transferInit();
+  OFCondition done = meta->read(in);
+  meta->transferEnd();
+  if (done.bad()) return failed(err, "cannot be read as DICOM", done);
+  meta->findAndGetOFString(DCM_TransferSyntaxUID, uid);
+  DcmXfer named(uid.c_str());
+  *transfer = named.getXfer();
+  bool deflated = named.getStreamCompression() != ESC_none;
+  if (deflated && in.installCompressionFilter(named.getStreamCompression()).bad())
+    return mv_fail(err, MV_ERR_UNSUPPORTED, "deflated, which this DCMTK does not read");
+  size_t limit = stat(path, &info) == 0 ? (size_t)info.st_size : 0, n = 0;
+  if (deflated) limit = inflated_bytes + inflated_ratio * limit;
+  do {
+    out->resize(n + (1 << 20));
+    size_t got = (size_t)in.read(out->data() + n, 1 << 20);
+    if (!got && (!in.good() || in.eos())) break;
+    n += got;
+  } while (n <= limit);
+  if (n > limit) return mv_fail(err, MV_ERR_SHAPE, "inflates to more than %zu bytes", limit);
+  if (in.status().bad() && in.status() != EC_EndOfStream)
+    return failed(err, "damaged", in.status());
+  out->resize(n);
+  return MV_OK;
+}
+
+// Every level of a sequence begins with an item's tag, in either byte order.
+mv_status check_items(const std::vector<char> &bytes, mv_error *err) {
+  static const char little[] = {'\xfe', '\xff', 0, '\xe0'}, big[] = {'\xff', '\xfe', '\xe0', 0};
+  size_t n_item = 0;
+  for (size_t i = 0; i + 4 <= bytes.size(); i++)
+    n_item += !std::memcmp(&bytes[i], little, 4) || !std::memcmp(&bytes[i], big, 4);
+  if (n_item <= max_items) return MV_OK;
+  return mv_fail(err, MV_ERR_SHAPE, "%zu items: the limit is %zu", n_item, max_items);
+}
+
 mv_status open(DcmFileFormat *file, const char *path, header *h, mv_error *err) {
   start();
-  OFCondition done = file->loadFile(path);
+  std::vector<char> bytes;
+  E_TransferSyntax transfer = EXS_Unknown;
+  MV_TRY(read_bytes(path, file, &transfer, &bytes, err));
+  MV_TRY(check_items(bytes, err));
+  if (DcmXfer(transfer).getStreamCompression() != ESC_none) transfer = EXS_LittleEndianExplicit;
+  DcmInputBufferStream in;
+  in.setBuffer(bytes.data(), (offile_off_t)bytes.size());
+  in.setEos();
+  file->getDataset()->transferInit();
+  OFCondition done = file->getDataset()->read(in, transfer);
+  file->getDataset()->transferEnd();
   if (done.bad()) return failed(err, "cannot be read as DICOM", done);
-  DcmXfer transfer(file->getDataset()->getOriginalXfer());
-  h->transfer = transfer.getXferName();
+  h->transfer = DcmXfer(file->getDataset()->getOriginalXfer()).getXferName();
   return read_header(file->getDataset(), h, err);
 }
 
@@ -416,16 +476,41 @@ mv_status open_series(mv_volume *v, mv_error *err) {
   return MV_OK;
 }
 
+// Work in a thread whose stack has room for max_items.
+struct task {
+  std::function<mv_status()> work;
+  mv_status status;
+  mv_error *err;
+};
+
+void *run(void *user) {
+  task *t = static_cast<task *>(user);
+  try {
+    t->status = t->work();
+  } catch (...) {
+    t->status = mv_fail(t->err, MV_ERR_MEMORY, "out of memory");
+  }
+  return nullptr;
+}
+
+mv_status run_deep(mv_error *err, std::function<mv_status()> work) {
+  task t = {work, MV_OK, err};
+  pthread_t thread;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  bool started = pthread_attr_setstacksize(&attributes, stack_bytes) == 0 &&
+                 pthread_create(&thread, &attributes, run, &t) == 0;
+  pthread_attr_destroy(&attributes);
+  if (!started) return mv_fail(err, MV_ERR_MEMORY, "no thread for DICOM");
+  pthread_join(thread, nullptr);
+  return t.status;
+}
+
 }  // namespace
 
 extern "C" mv_status mv_dicom_load_picture(const char *path, mv_dicom_picture *out, mv_error *err) {
-  mv_status status;
   std::memset(out, 0, sizeof *out);
-  try {
-    status = load_picture(path, out, err);
-  } catch (...) {
-    status = mv_fail(err, MV_ERR_MEMORY, "out of memory");
-  }
+  mv_status status = run_deep(err, [=] { return load_picture(path, out, err); });
   if (status != MV_OK) {
     mv_error_prefix(err, "%s", path);
     mv_dicom_picture_free(out);
@@ -434,9 +519,5 @@ extern "C" mv_status mv_dicom_load_picture(const char *path, mv_dicom_picture *o
 }
 
 extern "C" mv_status mv_dicom_open_series(mv_volume *volume, mv_error *err) {
-  try {
-    return open_series(volume, err);
-  } catch (...) {
-    return mv_fail(err, MV_ERR_MEMORY, "out of memory");
-  }
+  return run_deep(err, [=] { return open_series(volume, err); });
 }

@@ -7,12 +7,15 @@ const canvas = $("canvas"), pen = canvas.getContext("2d");
 const MODEL = "#ff922b", HAND = "#22b8cf";
 let file = null;       // {url, isVolume, name}
 let picture = null;    // Image of the preview
+let size = [0, 0];     // pixels of the file, which a large one's preview has fewer of
 let pixelSize = null;  // [w, h] in mm, from the header
 let result = null;     // of the last measurement
 let points = [];       // by hand, relative, origin at the upper left
 let cross = null;      // the keyboard's cursor, likewise
 let running = null;    // AbortController
 let previews = 0;
+let ready = Promise.resolve(); // when the preview asked for last is there
+let pause = 0;
 
 const task = () => document.querySelector("input[name=task]:checked").value;
 const say = (text) => { $("status").textContent = text; };
@@ -64,7 +67,15 @@ async function take(blob) {
   file = { url, isVolume: /\.nii(\.gz)?$/i.test(blob.name), name: blob.name };
   $("volume").hidden = !file.isVolume;
   $("index").value = -1;
-  await preview(true);
+  await change(true);
+}
+
+/* Another picture: what is measured on this one ends. */
+function change(fresh, delay = 0) {
+  if (running) running.abort();
+  clearTimeout(pause);
+  ready = new Promise((done) => { pause = setTimeout(() => done(preview(fresh)), delay); });
+  return ready;
 }
 
 function body() {
@@ -84,22 +95,29 @@ async function preview(fresh) {
     if (got.slices) {
       $("index").max = got.slices[$("plane").value] - 1;
       $("index").value = got.index;
-      $("index-text").textContent = got.index + " (0 to " + $("index").max + ")";
+      tellSlice();
     }
     const image = new Image();
     image.src = got.png;
     await image.decode();
     picture = image;
+    size = got.image_size;
     show(got);
   } catch (e) {
     if (number === previews) { say(""); fail(e.message); }
   }
 }
 
+function tellSlice() {
+  $("index-text").textContent = $("index").value + " of 0 to " + $("index").max;
+}
+
 function show(got) {
   result = null;
   points = [];
   cross = null;
+  $("empty").hidden = true;
+  canvas.hidden = $("hand").hidden = false;
   $("answer").hidden = true;
   pixelSize = got.pixel_size;
   if (pixelSize) {
@@ -108,9 +126,9 @@ function show(got) {
   } else {
     $("pw").value = $("ph").value = "";
   }
-  $("pixel-note").textContent = pixelSize ? "From the file's header." : "The file has none: please enter it.";
-  $("size").textContent = file.name + ": " + got.image_size[0] + " × " + got.image_size[1] + " pixels";
-  canvas.setAttribute("aria-label", "Image " + file.name);
+  $("pixel-note").textContent = pixelSize ? "From the file's header." : "The file does not say: please enter it.";
+  $("size").textContent = file.name + ", " + size[0] + " × " + size[1] + " pixels";
+  canvas.setAttribute("aria-label", "Image " + file.name + ": set points with the keyboard");
   say("Image ready.");
   draw();
   tellHand();
@@ -177,7 +195,7 @@ function drawHand() {
 function draw(withHand = true) {
   if (!picture) return;
   const [pw, ph] = sizeNow() || [1, 1], ratio = Math.min(4, Math.max(0.25, ph / pw));
-  const scale = Math.max(1, 768 / picture.naturalWidth);
+  const scale = Math.max(1, 1024 / picture.naturalWidth);
   canvas.width = Math.round(picture.naturalWidth * scale);
   canvas.height = Math.round(picture.naturalHeight * scale * ratio);
   pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
@@ -192,20 +210,47 @@ function sizeNow() {
   return w > 0 && h > 0 ? [w, h] : null;
 }
 
-function tellHand() {
-  const mm = sizeNow();
-  const at = points.map((p) => [p[0] * picture.naturalWidth * (mm ? mm[0] : 1), p[1] * picture.naturalHeight * (mm ? mm[1] : 1)]);
-  const away = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
-  let text = points.length + (points.length === 1 ? " point." : " points.");
-  if (points.length >= 2) text = "Distance a-b: " + away(at[0], at[1]).toFixed(2) + (mm ? " mm" : " pixels");
-  if (points.length >= 3) {
-    const [p, q] = points.length === 3 ? [at[1], at[2]] : [at[2], at[3]];
-    const u = [at[1][0] - at[0][0], at[1][1] - at[0][1]], v = [q[0] - p[0], q[1] - p[1]];
-    const cos = Math.abs(u[0] * v[0] + u[1] * v[1]) / (Math.hypot(...u) * Math.hypot(...v) || 1);
-    text += ", " + (points.length === 3 ? "b-c: " : "c-d: ") + away(p, q).toFixed(2) + (mm ? " mm" : " pixels");
-    text += ", angle: " + (Math.acos(Math.min(1, cos)) * 180 / Math.PI).toFixed(2) + "°";
+/* What the points give: lengths a-b and c-d in mm (pixels where their size is not known), the angle
+ * between those lines in degrees. With three points the second line is b-c. */
+function byHand() {
+  const mm = sizeNow() || [1, 1];
+  const at = points.map((p) => [p[0] * size[0] * mm[0], p[1] * size[1] * mm[1]]);
+  const line = (i, j) => [at[j][0] - at[i][0], at[j][1] - at[i][1]];
+  const lines = [];
+  if (at.length >= 2) lines.push(line(0, 1));
+  if (at.length === 3) lines.push(line(1, 2));
+  if (at.length === 4) lines.push(line(2, 3));
+  const lengths = lines.map((v) => Math.hypot(...v));
+  let angle = null;
+  if (lines.length === 2 && lengths[0] && lengths[1]) {
+    const cos = Math.abs(lines[0][0] * lines[1][0] + lines[0][1] * lines[1][1]) / (lengths[0] * lengths[1]);
+    angle = Math.acos(Math.min(1, cos)) * 180 / Math.PI;
   }
-  $("hand-value").textContent = points.length ? text : "No points yet.";
+  return { lengths, angle };
+}
+
+function tellHand() {
+  const { lengths, angle } = byHand(), unit = sizeNow() ? " mm" : " pixels";
+  const names = ["a–b ", points.length === 3 ? "b–c " : "c–d "];
+  const parts = lengths.map((x, i) => names[i] + x.toFixed(2) + unit);
+  if (angle !== null) parts.push("angle " + angle.toFixed(2) + "°");
+  if (!parts.length) parts.push(points.length ? "1 point." : "No points yet.");
+  $("hand-value").textContent = parts.join(", ");
+  if (result) fillTable();
+}
+
+/* The points' answer to the task, to stand beside the model's. */
+function handValues() {
+  const { lengths, angle } = byHand();
+  if (result.task === "angle") return [angle];
+  if (result.task === "detect") {
+    if (points.length < 2) return [];
+    const x = points.map((p) => p[0]), y = points.map((p) => 1 - p[1]);
+    return [Math.min(...x), Math.min(...y), Math.max(...x), Math.max(...y)];
+  }
+  if (!sizeNow()) return [];
+  const scale = result.unit === "centimeters" ? 0.1 : 1;
+  return [...lengths].sort((p, q) => q - p).slice(0, result.task === "size" ? 2 : 1).map((v) => v * scale);
 }
 
 function setPoint(p) {
@@ -261,9 +306,9 @@ function question() {
   return ask;
 }
 
-function row(name, value, recomputed) {
+function row(...texts) {
   const tr = document.createElement("tr");
-  [name, value, recomputed].forEach((text, i) => {
+  texts.forEach((text, i) => {
     const cell = document.createElement(i ? "td" : "th");
     if (!i) cell.scope = "row";
     cell.textContent = text;
@@ -272,17 +317,49 @@ function row(name, value, recomputed) {
   $("values").append(tr);
 }
 
-function tell() {
+/* Fills the table; returns its first two columns as a sentence. */
+function fillTable() {
   const names = { detect: ["left", "bottom", "right", "top"], size: ["major axis", "minor axis"],
     distance: ["distance"], angle: ["angle"] }[result.task];
   const unit = { millimeters: " mm", centimeters: " cm", degrees: "°" }[result.unit] || "";
-  const digits = result.task === "detect" ? 3 : 2;
-  const put = (list, i) => (list && list[i] !== null && list[i] !== undefined ? list[i].toFixed(digits) + unit : "–");
+  const digits = result.task === "detect" ? 3 : 2, hand = handValues();
+  const put = (list, i) => (list && Number.isFinite(list[i]) ? list[i].toFixed(digits) + unit : "–");
   $("values").replaceChildren();
-  names.forEach((name, i) => row(name, put(result.values, i), put(result.recomputed, i)));
+  names.forEach((name, i) => row(name, put(result.values, i), put(result.recomputed, i), put(hand, i)));
+  return names.map((name, i) => name + " " + put(result.values, i)).join(", ");
+}
+
+function tell() {
+  const said = fillTable();
   $("answer").hidden = false;
-  say(result.parsed ? "Done: " + names.map((n, i) => n + " " + put(result.values, i)).join(", ") + "."
-    : "The model's answer holds no numbers.");
+  say(result.parsed ? "Done: " + said + "." : "The model's answer holds no numbers.");
+}
+
+/* The model's text as steps: its tags become headings. */
+function showThoughts(text) {
+  const box = $("reasoning"), atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+  const add = (kind, words) => {
+    const p = document.createElement("p");
+    if (kind) p.className = kind;
+    p.textContent = words;
+    box.append(p);
+  };
+  let kind = "";
+  box.replaceChildren();
+  for (const part of text.replace(/<[^<>]{0,30}$/, "").split(/(<\/?(?:think|answer|step-\d+-(?:reasoning|answer))>)/)) {
+    const step = /^<step-(\d+)-(reasoning|answer)>$/.exec(part);
+    if (step) {
+      if (step[2] === "reasoning") add("step", "Step " + step[1]);
+      kind = step[2] === "answer" ? "said" : "";
+    } else if (part === "<answer>") {
+      kind = "last";
+    } else if (/^<\/(step|answer)/.test(part)) {
+      kind = "";
+    } else if (part.trim() && part !== "<think>" && part !== "</think>") {
+      add(kind, part.trim());
+    }
+  }
+  if (atEnd) box.scrollTop = box.scrollHeight;
 }
 
 async function measure() {
@@ -291,20 +368,21 @@ async function measure() {
   if (task() !== "detect" && !sizeNow()) { fail("Enter the pixel size in millimetres."); $("pw").focus(); return; }
   running = new AbortController();
   $("go").disabled = true;
-  $("stop").disabled = false;
-  $("reasoning").textContent = "";
+  $("stop").hidden = false;
+  $("thoughts").hidden = false;
   $("answer").hidden = true;
+  showThoughts("");
+  let said = "";
   result = null;
   draw();
   say("Measuring …");
   try {
+    await ready;
     const reply = await post("v1/measure", question(), running.signal);
     for await (const event of events(reply)) {
       if (event.error) throw new Error(event.error.message);
       if (event.delta !== undefined) {
-        const box = $("reasoning"), atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-        box.append(event.delta);
-        if (atEnd) box.scrollTop = box.scrollHeight;
+        showThoughts(said += event.delta);
       } else {
         result = event;
       }
@@ -318,7 +396,7 @@ async function measure() {
   }
   running = null;
   $("go").disabled = false;
-  $("stop").disabled = true;
+  $("stop").hidden = true;
 }
 
 /* ---- saving ---- */
@@ -353,12 +431,10 @@ $("stop").addEventListener("click", () => { if (running) running.abort(); });
 $("tasks").addEventListener("change", showTask);
 for (const id of ["pw", "ph"]) $(id).addEventListener("input", () => { if (picture) { draw(); tellHand(); } });
 $("file").addEventListener("change", (e) => { if (e.target.files[0]) take(e.target.files[0]).catch((x) => fail(x.message)); });
-for (const id of ["plane", "modality"]) $(id).addEventListener("change", () => { if (file) preview(id === "plane"); });
-let pause = 0;
+for (const id of ["plane", "modality"]) $(id).addEventListener("change", () => { if (file) change(id === "plane"); });
 $("index").addEventListener("input", () => {
-  $("index-text").textContent = $("index").value + " (0 to " + $("index").max + ")";
-  clearTimeout(pause);
-  pause = setTimeout(() => preview(false), 120);
+  tellSlice();
+  change(false, 120);
 });
 for (const name of ["dragover", "dragleave", "drop"])
   document.addEventListener(name, (e) => {
@@ -368,5 +444,5 @@ for (const name of ["dragover", "dragleave", "drop"])
   });
 showTask();
 fetch("version").then((r) => r.json()).then((v) => {
-  $("about").textContent = "medvision " + v.version + ", " + v.device + ", " + v.dtype + ".";
+  $("about").textContent = "medvision " + v.version + " · " + v.device + " · " + v.dtype;
 }).catch(() => {});

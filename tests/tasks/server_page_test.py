@@ -115,9 +115,10 @@ class Browser:
 
     def key(self, name):
         code = {"Enter": 13, "ArrowRight": 39, "ArrowDown": 40, "Tab": 9}[name]
-        for kind in ("rawKeyDown", "keyUp"):
+        text = {"text": "\r"} if name == "Enter" else {}
+        for kind in ("keyDown" if text else "rawKeyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name,
-                      windowsVirtualKeyCode=code)
+                      windowsVirtualKeyCode=code, **text)
 
     def shot(self, name):
         if len(sys.argv) > 2:
@@ -143,9 +144,11 @@ def click(browser, x, y):
 def measure(browser, task, expect):
     browser.run("document.querySelector('input[value=%s]').click()" % task)
     browser.run("$('go').click()")
-    browser.wait("!running && !$('answer').hidden")
+    browser.wait("!running && (!$('answer').hidden || !!$('error').textContent)")
+    assert not browser.run("$('error').textContent"), browser.run("$('error').textContent")
     assert browser.run("$('values').rows.length") == expect, task
-    assert "<think>" in browser.run("$('reasoning').textContent")
+    assert len(browser.run("$('reasoning').textContent")) > 10, task
+    assert "<" not in browser.run("$('reasoning').textContent"), task
     assert browser.run("$('status').textContent").startswith("Done"), task
 
 
@@ -160,13 +163,52 @@ def check_names(browser):
             assert node.get("name", {}).get("value"), node
 
 
+def check_downloads(browser, task):
+    """What the buttons save: the overlay as a picture with the answer's colour, and the answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=folder)
+        browser.run("$('save-json').click()")
+        browser.run("$('save-png').click()")
+        paths = [os.path.join(folder, "phantom1.png" + end) for end in (".json", "-overlay.png")]
+        deadline = time.time() + 30
+        while not all(os.path.exists(p) and os.path.getsize(p) for p in paths):
+            assert time.time() < deadline, os.listdir(folder)
+            time.sleep(0.05)
+        with open(paths[0], encoding="utf-8") as f:
+            assert json.load(f)["task"] == task
+        with open(paths[1], "rb") as f:
+            assert f.read(8) == b"\x89PNG\r\n\x1a\n"
+
+
+def drop(browser, path):
+    """A file dragged from the desktop onto the page."""
+    data = {"items": [], "files": [path], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        browser.call("Input.dispatchDragEvent", type=kind, x=300, y=300, data=data)
+
+
+def check_keyboard(browser):
+    """Tab reaches everything in the order of the page, and a measurement needs no pointer."""
+    browser.run("document.activeElement.blur(); scrollTo(0, 0)")
+    seen = []
+    for _ in range(20):  # around once
+        browser.key("Tab")
+        seen.append(browser.run("document.activeElement.id || document.activeElement.name"))
+    for name in ("canvas", "file", "hand-clear", "task", "go"):
+        assert name in seen, seen
+    browser.run("$('answer').hidden = true; $('label').focus()")
+    browser.key("Enter")
+    browser.wait("!running && !$('answer').hidden")
+
+
 def check_desktop(browser, url, nifti):
     browser.call("Page.navigate", url=url)
     browser.wait("document.readyState === 'complete' && !!$('about').textContent")
     browser.run("$('go').click()")
     assert "image" in browser.run("$('error').textContent")
-    browser.choose(os.path.join(SAMPLES, "phantom1.png"))
-    browser.wait("!!picture")
+    browser.shot("empty")
+    drop(browser, os.path.join(SAMPLES, "phantom1.png"))
+    browser.wait("!!picture && !!size[0]")
     browser.run("$('go').click()")
     assert "pixel size" in browser.run("$('error').textContent")
     browser.run("$('pw').value = '1.5'; $('ph').value = '1.5'")
@@ -181,9 +223,20 @@ def check_desktop(browser, url, nifti):
     side = browser.run("picture.naturalWidth")
     want = "%.1f" % (side * 0.5 * 1.5)
     text = browser.run("$('hand-value').textContent")
-    got = float(text.split(": ")[1].split(" mm")[0])
+    got = float(text.split(" ")[1])
     assert abs(got - float(want)) < side * 1.5 * 0.01, (text, want)
+    hand = browser.run("$('values').rows[0].cells[3].textContent")
+    assert hand == "%.2f mm" % float(text.split(" ")[1]), (hand, text)
     browser.shot("distance")
+    browser.run("Object.assign($('a1'), {value: 'dot marker'}); $('b1').value = 'square marker'")
+    measure(browser, "angle", 1)
+    assert browser.run("$('values').rows[0].cells[1].textContent").endswith("°")
+    click(browser, 0.5, 0.25)
+    click(browser, 0.5, 0.75)
+    assert "90.00°" in browser.run("$('hand-value').textContent")
+    assert browser.run("$('values').rows[0].cells[3].textContent") == "90.00°"
+    browser.shot("angle")
+    check_downloads(browser, "angle")
     browser.run("$('hand-clear').click(); canvas.focus()")
     browser.key("Enter")
     for _ in range(5):
@@ -208,6 +261,20 @@ def check_desktop(browser, url, nifti):
     browser.wait("$('index-text').textContent.startsWith('3 ')")
     measure(browser, "size", 2)
     browser.shot("volume")
+    check_keyboard(browser)
+
+
+def check_dark(browser, url):
+    browser.call("Emulation.setEmulatedMedia",
+                 features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    browser.call("Page.navigate", url=url)
+    browser.wait("document.readyState === 'complete' && !!$('about').textContent")
+    browser.choose(os.path.join(SAMPLES, "phantom3.png"))
+    browser.wait("!!picture")
+    browser.run("$('pw').value = $('ph').value = '1'")
+    measure(browser, "size", 2)
+    browser.shot("dark")
+    browser.call("Emulation.setEmulatedMedia", features=[])
 
 
 def check_phone(browser, url):
@@ -258,6 +325,7 @@ def main():
             nifti = os.path.join(folder, "volume.nii")
             make_nifti(nifti)
             check_desktop(browser, url, nifti)
+        check_dark(browser, url)
         check_phone(browser, url)
         outside = [u for u in browser.requests if not u.startswith((url, "data:", "blob:"))]
         assert not outside, outside
