@@ -86,6 +86,15 @@ T *reserve(size_t n) {
   return (T *)p;
 }
 
+void forget(void *p, size_t n_bytes) {
+  const uintptr_t first = (uintptr_t)p, end = first + n_bytes;
+  const uintptr_t page = (first + 4095) & ~(uintptr_t)4095, last = end & ~(uintptr_t)4095;
+  memset(p, 0, (page < end ? page : end) - first);
+  if (page >= end) return;
+  memset((void *)last, 0, end - last);
+  if (last > page) madvise((void *)page, last - page, MADV_DONTNEED);
+}
+
 void reserve_device_shadow() {
   if (device_bytes || !config.check) return;
   device_bytes = reserve<uint8_t>(device_region.capacity);
@@ -443,9 +452,12 @@ void check_alloc(void *p, size_t n_bytes) {
   memset(device_bytes + ((unsigned char *)p - device_region.base), ALLOCATED, n_bytes);
 }
 
+/* Addresses are not used again: the shadow's whole pages go back, which makes them zero. */
 void check_free(void *p, size_t n_bytes) {
   if (!device_bytes) return;
-  memset(device_bytes + ((unsigned char *)p - device_region.base), 0, n_bytes);
+  const size_t first = (size_t)((unsigned char *)p - device_region.base);
+  forget(device_bytes + first, n_bytes);
+  forget(device_cells + (first + 3) / 4, n_bytes / 4 * sizeof *device_cells);
 }
 
 void check_host_write(void *p, size_t n_bytes) {

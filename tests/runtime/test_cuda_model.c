@@ -136,6 +136,8 @@ static double distance(const walk *a, const walk *b) {
  * large as those of what the CPU stores): it may be half again as far from fp32. */
 #define MAX_FP32_DISTANCE 2e-5
 #define MAX_BF16_RATIO 1.5
+/* ... and so a log-probability by a few of such roundings. */
+#define MAX_BF16_LOGPROB 0.1
 
 START_TEST(logits_of_fixed_prefixes_are_the_cpus) {
   for (int which = 0; which < N_CHECKPOINT; which++) {
@@ -250,6 +252,45 @@ START_TEST(the_engine_answers_as_on_the_cpu) {
     n_line = 0;
     jsonl_each(path, check_answer);
   }
+}
+END_TEST
+
+/* The embedded checkpoint, which was trained and so is sure of its words, on a sample picture. */
+static mv_result tiny_answer(const char *device, mv_precision precision) {
+  mv_model *model;
+  mv_engine *engine;
+  mv_request q;
+  mv_result result;
+  mv_image picture = load_picture("tests/data/samples/phantom1.png");
+  mv_model_options options = {
+      .dir = "weights/tiny", .device = device, .precision = precision, .n_thread = 1};
+  ck_assert_msg(mv_model_open(&model, &options, &err) == MV_OK, "%s", err.msg);
+  mv_engine_options small = {.max_rows = 512};
+  ck_assert_msg(mv_engine_new(&engine, model, &small, &err) == MV_OK, "%s", err.msg);
+  mv_request_init(&q);
+  q.prompt = mv_str_of("Please measure the major axis of the spleen in millimetres.");
+  q.images = &picture;
+  q.n_image = 1;
+  q.n_logprob = 5;
+  q.max_new_tokens = sim_settings()->check ? 6 : 24;
+  ck_assert_msg(mv_engine_generate(engine, &q, &result, &err) == MV_OK, "%s", err.msg);
+  mv_engine_free(engine);
+  mv_model_close(model);
+  mv_image_free(&picture);
+  return result;
+}
+
+START_TEST(the_embedded_checkpoint_answers_as_on_the_cpu) {
+  static const double tolerance[] = {MV_TOL_LOGPROB, MAX_BF16_LOGPROB};
+  for (int i = 0; i < 2; i++) {
+    mv_precision precision = i ? MV_PRECISION_BF16 : MV_PRECISION_FP32;
+    mv_result cpu = tiny_answer("cpu", precision), cuda = tiny_answer("cuda", precision);
+    compare(i ? "tiny, bf16" : "tiny, fp32", &cuda, &cpu, tolerance[i]);
+    printf("%s: %s\n", i ? "bf16" : "fp32", cuda.text.ptr);
+    mv_result_free(&cpu);
+    mv_result_free(&cuda);
+  }
+  assert_no_report();
 }
 END_TEST
 
@@ -418,6 +459,7 @@ static Suite *suite(void) {
   tcase_add_test(t, logits_of_fixed_prefixes_are_the_cpus);
   tcase_add_test(t, a_replayed_step_gives_the_bits_of_direct_operations);
   tcase_add_test(t, the_engine_answers_as_on_the_cpu);
+  tcase_add_test(t, the_embedded_checkpoint_answers_as_on_the_cpu);
   tcase_add_test(t, random_weights_are_the_cpus);
   tcase_add_test(t, stages_can_be_dumped);
   tcase_add_test(t, a_plan_beyond_the_card_is_refused);
