@@ -1,7 +1,7 @@
 /* A small checkpoint of any shape, for tests that measure: a config, the tiny checkpoint's or the
  * real tokenizer, no weights (open it with options.random = "config"). */
-#ifndef MV_TESTS_MADE_UP_H
-#define MV_TESTS_MADE_UP_H
+#ifndef MV_TESTS_TASKS_MADE_UP_H
+#define MV_TESTS_TASKS_MADE_UP_H
 
 #include <stdio.h>
 #include <string.h>
