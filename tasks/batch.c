@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/memory.h"
+#include "tasks/messages.h"
 
 /* ---- base64 ---- */
 
@@ -43,7 +44,8 @@ mv_status mv_base64_decode(mv_str text, mv_buf *out, mv_error *err) {
 
 /* ---- reading requests ---- */
 
-static mv_status read_url(mv_str url, mv_image *out, mv_error *err) {
+static mv_status read_url(void *user, mv_str url, mv_image *out, mv_error *err) {
+  (void)user;
   static const char data[] = "data:", mark[] = ";base64,";
   mv_buf bytes = {0};
   mv_status status;
@@ -67,69 +69,6 @@ static mv_status read_url(mv_str url, mv_image *out, mv_error *err) {
   return status;
 }
 
-static mv_status read_part(mv_batch_question *q, const mv_json *part, mv_error *err) {
-  const mv_json *type = mv_json_get(part, "type"), *text = mv_json_get(part, "text");
-  if (mv_json_is(type, MV_JSON_STRING) && mv_str_is(type->text, "text") &&
-      mv_json_is(text, MV_JSON_STRING)) {
-    mv_buf_str(&q->prompt, text->text);
-    return MV_OK;
-  }
-  const mv_json *url = mv_json_get(part, "image_url");
-  if (mv_json_is(url, MV_JSON_OBJECT)) url = mv_json_get(url, "url");
-  if (!mv_json_is(url, MV_JSON_STRING))
-    return mv_fail(err, MV_ERR_USAGE, "\"content\": expected parts of type text or image_url");
-  if (q->n_image == MV_BATCH_MAX_IMAGES)
-    return mv_fail(err, MV_ERR_USAGE, "more than %d pictures", MV_BATCH_MAX_IMAGES);
-  if (q->n_image == 0) q->order = q->prompt.len ? MV_IMAGE_LAST : MV_IMAGE_FIRST;
-  return read_url(url->text, &q->images[q->n_image++], err);
-}
-
-static mv_status read_content(mv_batch_question *q, const mv_json *content, mv_buf *text,
-                              mv_error *err) {
-  if (mv_json_is(content, MV_JSON_STRING)) {
-    mv_buf_str(text, content->text);
-    return mv_buf_status(text, err);
-  }
-  if (!mv_json_is(content, MV_JSON_ARRAY))
-    return mv_fail(err, MV_ERR_USAGE, "\"content\": expected a string or an array, found %s",
-                   mv_json_type_name(content));
-  for (const mv_json *part = content->first; part; part = part->next)
-    MV_TRY(read_part(q, part, err));
-  return mv_buf_status(&q->prompt, err);
-}
-
-mv_status mv_batch_question_read(mv_batch_question *q, const mv_json *request, mv_error *err) {
-  const mv_json *url = mv_json_get(request, "url"), *messages;
-  int n_user = 0;
-  memset(q, 0, sizeof *q);
-  q->body = mv_json_get(request, "body");
-  messages = mv_json_get(q->body, "messages");
-  if (mv_json_is(url, MV_JSON_STRING) && !mv_str_is(url->text, "/v1/chat/completions"))
-    return mv_fail(err, MV_ERR_USAGE, "\"url\": expected /v1/chat/completions");
-  if (!mv_json_is(messages, MV_JSON_ARRAY))
-    return mv_fail(err, MV_ERR_USAGE, "\"body\": expected \"messages\", an array");
-  for (const mv_json *m = messages->first; m; m = m->next) {
-    const mv_json *role = mv_json_get(m, "role"), *content = mv_json_get(m, "content");
-    int is_user = mv_json_is(role, MV_JSON_STRING) && mv_str_is(role->text, "user");
-    int is_system = mv_json_is(role, MV_JSON_STRING) && mv_str_is(role->text, "system");
-    if ((!is_user && !is_system) || (is_user && n_user++) ||
-        (is_system && (n_user || q->system.len)))
-      return mv_fail(err, MV_ERR_USAGE,
-                     "\"messages\": expected one user message, after at most one "
-                     "of the system");
-    MV_TRY(read_content(q, content, is_user ? &q->prompt : &q->system, err));
-  }
-  return n_user ? MV_OK : mv_fail(err, MV_ERR_USAGE, "\"messages\": expected a user message");
-}
-
-void mv_batch_question_free(mv_batch_question *q) {
-  for (int i = 0; i < q->n_image; i++) mv_image_free(&q->images[i]);
-  mv_buf_free(&q->system);
-  mv_buf_free(&q->prompt);
-}
-
-/* ---- decoding options ---- */
-
 static mv_status read_number(const mv_json *body, const char *key, double min, double max,
                              double *out, mv_error *err) {
   const mv_json *node = mv_json_get(body, key);
@@ -140,39 +79,56 @@ static mv_status read_number(const mv_json *body, const char *key, double min, d
   return MV_OK;
 }
 
-static mv_status read_stop(const mv_batch_question *q, mv_batch_question *out, mv_error *err) {
-  const mv_json *stop = mv_json_get(q->body, "stop");
+static mv_status read_stop(mv_batch_question *q, const mv_json *body, mv_request *request,
+                           mv_error *err) {
+  const mv_json *stop = mv_json_get(body, "stop");
+  int n = 0;
   if (!stop || mv_json_is(stop, MV_JSON_NULL)) return MV_OK;
-  if (mv_json_is(stop, MV_JSON_STRING)) {
-    out->stop[out->n_stop++] = stop->text;
-    return MV_OK;
-  }
-  for (const mv_json *s = mv_json_is(stop, MV_JSON_ARRAY) ? stop->first : NULL; s; s = s->next) {
-    if (!mv_json_is(s, MV_JSON_STRING) || !s->text.len || out->n_stop == 4)
+  if (!mv_json_is(stop, MV_JSON_STRING) && !mv_json_is(stop, MV_JSON_ARRAY))
+    return mv_fail(err, MV_ERR_USAGE, "\"stop\": expected up to four texts");
+  const mv_json *one = mv_json_is(stop, MV_JSON_STRING) ? stop : stop->first;
+  for (; one; one = one->next) {
+    if (!mv_json_is(one, MV_JSON_STRING) || !one->text.len || n == 4)
       return mv_fail(err, MV_ERR_USAGE, "\"stop\": expected up to four texts");
-    out->stop[out->n_stop++] = s->text;
+    q->stop[n++] = one->text;
+    if (one == stop) break;
   }
+  if (n) request->stop = q->stop, request->n_stop = n;
   return MV_OK;
 }
 
-mv_status mv_batch_question_decoding(const mv_batch_question *q, mv_request *request,
-                                     mv_error *err) {
+static mv_status read_decoding(mv_batch_question *q, const mv_json *body, mv_request *request,
+                               mv_error *err) {
   double tokens = request->max_new_tokens, temperature = (double)request->sampling.temperature;
   double top_p = (double)request->sampling.top_p, seed = (double)request->sampling.seed;
-  mv_batch_question *own = (mv_batch_question *)q;
-  MV_TRY(read_number(q->body, "max_tokens", 1, 1 << 24, &tokens, err));
-  MV_TRY(read_number(q->body, "max_completion_tokens", 1, 1 << 24, &tokens, err));
-  MV_TRY(read_number(q->body, "temperature", 0, 100, &temperature, err));
-  MV_TRY(read_number(q->body, "top_p", 1e-6, 1, &top_p, err));
-  MV_TRY(read_number(q->body, "seed", 0, 1e15, &seed, err));
-  own->n_stop = 0;
-  MV_TRY(read_stop(q, own, err));
+  MV_TRY(read_number(body, "max_tokens", 1, 1 << 24, &tokens, err));
+  MV_TRY(read_number(body, "max_completion_tokens", 1, 1 << 24, &tokens, err));
+  MV_TRY(read_number(body, "temperature", 0, 100, &temperature, err));
+  MV_TRY(read_number(body, "top_p", 1e-6, 1, &top_p, err));
+  MV_TRY(read_number(body, "seed", 0, 1e15, &seed, err));
   request->max_new_tokens = (int)tokens;
   request->sampling.temperature = (float)temperature;
   request->sampling.top_p = (float)top_p;
   request->sampling.seed = (uint64_t)seed;
-  if (q->n_stop) request->stop = q->stop, request->n_stop = q->n_stop;
-  return MV_OK;
+  return read_stop(q, body, request, err);
+}
+
+mv_status mv_batch_question_read(mv_batch_question *q, const mv_json *line, mv_request *request,
+                                 mv_error *err) {
+  const mv_json *url = mv_json_get(line, "url"), *body = mv_json_get(line, "body");
+  memset(q, 0, sizeof *q);
+  if (mv_json_is(url, MV_JSON_STRING) && !mv_str_is(url->text, "/v1/chat/completions"))
+    return mv_fail(err, MV_ERR_USAGE, "\"url\": expected /v1/chat/completions");
+  mv_status status = mv_messages_read(mv_json_get(body, "messages"), read_url, NULL, &q->arena,
+                                      request, &q->images, err);
+  q->n_image = request->n_image;
+  return status == MV_OK ? read_decoding(q, body, request, err) : status;
+}
+
+void mv_batch_question_free(mv_batch_question *q) {
+  mv_messages_free_images(q->images, q->n_image);
+  mv_arena_reset(&q->arena);
+  memset(q, 0, sizeof *q);
 }
 
 /* ---- writing ---- */

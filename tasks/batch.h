@@ -13,32 +13,28 @@
 
 #include "runtime/json.h"
 #include "runtime/medvision.h"
+#include "runtime/memory.h"
 #include "vision/image.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define MV_BATCH_MAX_IMAGES 16
-
-/* A conversation of one turn, read from a request's body. Zero-initialise; owns; free with
+/* A request read from its line; borrows texts from that. Zero-initialise; free with
  * mv_batch_question_free. */
 typedef struct mv_batch_question {
-  mv_buf system, prompt;
-  mv_image images[MV_BATCH_MAX_IMAGES];
+  mv_arena arena;   /* owns the conversation */
+  mv_image *images; /* owns [n_image] */
   int n_image;
-  mv_image_order order; /* of the first picture and the first text */
   mv_str stop[4];
-  int n_stop;
-  const mv_json *body;
 } mv_batch_question;
 
-/* MV_ERR_USAGE names what the body has and this program does not take. */
-mv_status mv_batch_question_read(mv_batch_question *q, const mv_json *request, mv_error *err);
+/* Fills in what the line's body says: the conversation, and what it tells of decoding. What
+ * `request` points to lives in `q` and the line. MV_ERR_USAGE names what the body has and this
+ * program does not take. */
+mv_status mv_batch_question_read(mv_batch_question *q, const mv_json *line, mv_request *request,
+                                 mv_error *err);
 void mv_batch_question_free(mv_batch_question *q);
-/* Takes over what the body says of decoding. */
-mv_status mv_batch_question_decoding(const mv_batch_question *q, mv_request *request,
-                                     mv_error *err);
 
 /* Appends the request's line for a prompt and a picture. */
 mv_status mv_batch_write_request(const char *custom_id, const char *model, mv_str system,

@@ -1,5 +1,6 @@
 /* medvision eval batch: OpenAI batch files answered, made of manifests, and scored. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/file.h"
@@ -16,21 +17,10 @@ static mv_str custom_id(const mv_json *line) {
   return mv_json_is(id, MV_JSON_STRING) ? id->text : (mv_str){NULL, 0};
 }
 
-static mv_status ask(mv_session *session, const mv_json *line, mv_result *result, mv_error *err) {
-  mv_batch_question q;
-  mv_request request;
-  mv_status status = mv_batch_question_read(&q, line, err);
-  mv_session_request(session, &request);
-  if (status == MV_OK) status = mv_batch_question_decoding(&q, &request, err);
-  if (status == MV_OK) {
-    if (q.system.len) request.system = mv_buf_view(&q.system);
-    request.prompt = mv_buf_view(&q.prompt);
-    request.images = q.images, request.n_image = q.n_image;
-    request.image_order = q.order;
-    status = mv_session_ask(session, &request, result, err);
-  }
-  mv_batch_question_free(&q);
-  return status;
+static int compare_ids(const void *a, const void *b) {
+  const mv_str *x = a, *y = b;
+  int order = memcmp(x->ptr, y->ptr, x->len < y->len ? x->len : y->len);
+  return order ? order : (x->len > y->len) - (x->len < y->len);
 }
 
 /* Whole lines that an earlier run has written, by custom_id. */
@@ -47,13 +37,18 @@ static mv_status read_done(const char *path, mv_records *done, mv_error *err) {
   return status;
 }
 
-/* A line that failed is no answer: it is asked again. */
-static int is_done(const mv_records *done, mv_str id) {
-  for (size_t i = 0; i < done->n; i++)
-    if (mv_str_eq(custom_id(done->v[i].doc.root), id) &&
-        mv_json_is(mv_json_get(done->v[i].doc.root, "response"), MV_JSON_OBJECT))
-      return 1;
-  return 0;
+/* The ids an earlier run has answered, sorted. A line that failed is no answer: it is asked again.
+ * Returns (free with mv_free), or NULL when out of memory. */
+static mv_str *done_ids(const mv_records *done, size_t *n) {
+  mv_str *ids = mv_calloc(done->n + 1, sizeof *ids);
+  *n = 0;
+  for (size_t i = 0; ids && i < done->n; i++) {
+    const mv_json *line = done->v[i].doc.root;
+    if (custom_id(line).ptr && mv_json_is(mv_json_get(line, "response"), MV_JSON_OBJECT))
+      ids[(*n)++] = custom_id(line);
+  }
+  if (ids) qsort(ids, *n, sizeof *ids, compare_ids);
+  return ids;
 }
 
 static mv_status put(FILE *out, const mv_buf *line, const char *path, mv_error *err) {
@@ -66,44 +61,89 @@ static mv_status put(FILE *out, const mv_buf *line, const char *path, mv_error *
   return mv_fail(err, MV_ERR_IO, "%s: cannot write", path);
 }
 
-static mv_status answer_lines(mv_session *session, const mv_records *requests,
-                              const mv_records *done, FILE *out, int *n_failed, mv_error *err) {
-  const mv_cli_args *args = session->args;
-  mv_buf line = {0};
-  mv_status status = MV_OK;
-  for (size_t i = 0; status == MV_OK && i < requests->n; i++) {
-    const mv_json *request = requests->v[i].doc.root;
-    mv_str id = custom_id(request);
-    mv_result result = {0};
-    mv_error why = {0};
-    if (id.ptr && is_done(done, id)) continue;
-    if (!id.ptr)
-      mv_fail(&why, MV_ERR_USAGE, "\"custom_id\" is missing");
-    else
-      ask(session, request, &result, &why);
-    *n_failed += why.code != MV_OK;
-    mv_buf_clear(&line);
-    mv_batch_write_answer(id.ptr ? id : mv_str_of(""), mv_base_name(session->dir), &result,
-                          why.code ? &why : NULL, &line);
-    status = put(out, &line, args->out, err);
-    mv_result_free(&result);
+/* Requests under way at once, in a ring: lines first .. first + n - 1. Answers are written in the
+ * order of the file. */
+enum { UNDER_WAY = 32 };
+
+typedef struct asked {
+  mv_str id;
+  mv_ticket ticket; /* 0: failed, see why */
+  mv_error why;
+} asked;
+
+typedef struct batch_run {
+  mv_session *session;
+  FILE *out; /* NULL: standard output */
+  asked lines[UNDER_WAY];
+  size_t first, n;
+  int n_failed;
+  mv_buf line;
+} batch_run;
+
+static void ask(batch_run *run, const mv_json *line) {
+  asked *a = &run->lines[(run->first + run->n++) % UNDER_WAY];
+  mv_batch_question q;
+  mv_request request;
+  *a = (asked){.id = custom_id(line)};
+  if (!a->id.ptr) {
+    a->id = mv_str_of("");
+    mv_fail(&a->why, MV_ERR_USAGE, "\"custom_id\" is missing");
+    return;
   }
-  mv_buf_free(&line);
+  mv_session_request(run->session, &request);
+  request.on_progress = NULL; /* of many at once */
+  if (mv_batch_question_read(&q, line, &request, &a->why) != MV_OK ||
+      mv_engine_submit(run->session->engine, &request, &a->ticket, &a->why) != MV_OK)
+    a->ticket = 0;
+  mv_batch_question_free(&q);
+}
+
+/* Waits for the first answer and writes it. */
+static mv_status put_first(batch_run *run, mv_error *err) {
+  const mv_cli_args *args = run->session->args;
+  asked *a = &run->lines[run->first];
+  mv_result result = {0};
+  if (a->ticket) mv_session_await(run->session, a->ticket, &result, &a->why);
+  run->n_failed += a->why.code != MV_OK;
+  mv_buf_clear(&run->line);
+  mv_batch_write_answer(a->id, mv_base_name(run->session->dir), &result,
+                        a->why.code ? &a->why : NULL, &run->line);
+  mv_result_free(&result);
+  run->first = (run->first + 1) % UNDER_WAY;
+  run->n--;
+  return put(run->out, &run->line, args->out, err);
+}
+
+static mv_status answer_lines(batch_run *run, const mv_records *requests, const mv_records *done,
+                              mv_error *err) {
+  size_t n_done;
+  mv_str *ids = done_ids(done, &n_done);
+  mv_status status = ids ? MV_OK : mv_fail(err, MV_ERR_MEMORY, "out of memory");
+  for (size_t i = 0; status == MV_OK && i < requests->n; i++) {
+    mv_str id = custom_id(requests->v[i].doc.root);
+    if (id.ptr && bsearch(&id, ids, n_done, sizeof id, compare_ids)) continue;
+    if (run->n == UNDER_WAY) status = put_first(run, err);
+    if (status == MV_OK) ask(run, requests->v[i].doc.root);
+  }
+  while (status == MV_OK && run->n) status = put_first(run, err);
+  mv_buf_free(&run->line);
+  mv_free(ids);
   return status;
 }
 
 static mv_status answer(const mv_cli_args *args, int *n_failed, mv_error *err) {
   mv_records requests = {0}, done = {0};
   mv_session session = {0};
-  FILE *out = NULL;
+  batch_run run = {.session = &session};
   MV_TRY(mv_records_read(&requests, args->operands.v[0], 0, 0, err));
   mv_status status = read_done(args->out, &done, err);
-  if (status == MV_OK && args->out && !(out = fopen(args->out, "ab")))
+  if (status == MV_OK && args->out && !(run.out = fopen(args->out, "ab")))
     status = mv_fail(err, MV_ERR_IO, "%s: cannot be written", args->out);
   if (status == MV_OK) status = mv_session_open(&session, args, err);
   session.streams = 0;
-  if (status == MV_OK) status = answer_lines(&session, &requests, &done, out, n_failed, err);
-  if (out && fclose(out) != 0 && status == MV_OK)
+  if (status == MV_OK) status = answer_lines(&run, &requests, &done, err);
+  *n_failed = run.n_failed;
+  if (run.out && fclose(run.out) != 0 && status == MV_OK)
     status = mv_fail(err, MV_ERR_IO, "%s: cannot write", args->out);
   mv_session_close(&session);
   mv_records_free(&requests);

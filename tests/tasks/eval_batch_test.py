@@ -117,6 +117,33 @@ class Batch(unittest.TestCase):
         self.assertIsNone(got[6]["error"])
         self.assertEqual(got[6]["response"]["body"]["usage"]["completion_tokens"], 3)
 
+    def ask(self, bodies, name):
+        with open(self.path(name), "w", encoding="utf-8") as f:
+            f.write("".join(json.dumps({"custom_id": str(i), "body": b}) + "\n" for i, b in enumerate(bodies)))
+        out, _ = self.run_program("batch", name, "--threads", "1")
+        return [json.loads(line) for line in out.splitlines()]
+
+    def test_takes_conversations_as_the_server_does(self):
+        text = lambda t: [{"type": "text", "text": t}]  # noqa: E731
+        system, user = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is it?"}
+        turns = [user, {"role": "assistant", "content": "There."}, {"role": "user", "content": text("Really?")}]
+        got = self.ask([{"messages": m, "max_tokens": 6} for m in (
+            [system, user], [{"role": "developer", "content": text("Be brief.")}, user], [user], turns)], "talk.jsonl")
+        bodies = [g["response"]["body"] for g in got]
+        self.assertEqual(bodies[0]["choices"], bodies[1]["choices"])
+        tokens = [b["usage"]["prompt_tokens"] for b in bodies]
+        self.assertEqual(tokens[0], tokens[1])
+        self.assertGreater(tokens[3], tokens[2])
+
+    def test_answers_many_at_once_in_the_order_of_the_file(self):
+        bodies = [{"messages": [{"role": "user", "content": "question %d" % i}], "max_tokens": 1 + 7 * i % 23}
+                  for i in range(70)]
+        together = self.ask(bodies, "many.jsonl")
+        self.assertEqual([g["custom_id"] for g in together], [str(i) for i in range(70)])
+        for i in (0, 33, 69):
+            alone = self.ask([bodies[i]], "one.jsonl")[0]["response"]["body"]
+            self.assertEqual(alone["choices"], together[i]["response"]["body"]["choices"])
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
