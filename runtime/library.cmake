@@ -30,11 +30,14 @@ if(MV_HAS_DICOM)
   string(APPEND MV_LIBS_PRIVATE
          " -ldcmimage -ldcmjpeg -ldcmjpls -ldcmimgle -ldcmdata -loflog -lofstd -lstdc++")
 endif()
+# The way from the .pc file to the prefix: the folder may be moved, or chosen at install time.
+file(RELATIVE_PATH MV_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_SOURCE_DIR}/runtime/medvision.pc.in ${CMAKE_BINARY_DIR}/medvision.pc @ONLY)
 
 install(TARGETS medvision_static medvision_shared)
 install(FILES ${CMAKE_BINARY_DIR}/medvision.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-foreach(header runtime/medvision.h runtime/dtype.h runtime/error.h runtime/text.h vision/image.h)
+foreach(header runtime/medvision.h runtime/dtype.h runtime/error.h runtime/text.h tokenizer/chat.h
+               tokenizer/tokenizer.h vision/image.h)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES ${CMAKE_SOURCE_DIR}/${header}
           DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/medvision/${folder})

@@ -13,10 +13,9 @@
  *
  * One question:                        Many at once:
  *
- *   mv_model_open(&model, ...)           for (...) mv_engine_submit(engine, &request, &ticket,
- * &err) mv_engine_new(&engine, model, ...)   do mv_engine_step(engine, &n_left, &err)
- *   mv_engine_generate(engine, ...)      while (n_left)
- *                                        while (mv_engine_poll(engine, &ticket, &result, &err)) ...
+ *   mv_model_open(&model, ...)           mv_engine_submit(engine, &request, &ticket, &err) ...
+ *   mv_engine_new(&engine, model, ...)   do mv_engine_step(engine, &n_left, &err) while (n_left)
+ *   mv_engine_generate(engine, ...)      mv_engine_poll(engine, &ticket, &result, &err) ...
  *
  * An answer does not depend on what else is in the engine: not on the batch, nor on chunks, cached
  * prefixes or drafts.

@@ -30,7 +30,7 @@ def check_symbols(library):
 
 
 def compile_example(prefix, lib, how):
-    flags = ["pkg-config", "--define-variable=prefix=" + prefix, "--cflags", "--libs"]
+    flags = ["pkg-config", "--cflags", "--libs"]
     env = dict(os.environ, PKG_CONFIG_PATH=os.path.join(lib, "pkgconfig"))
     words = run(*flags, *(["--static"] if how == "static" else []), "medvision", env=env).split()
     if how == "static":
