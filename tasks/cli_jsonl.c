@@ -16,6 +16,7 @@ typedef struct line_reader {
   size_t at, n;
   mv_buf line;  /* owns: the line being read, without its newline */
   int too_long; /* the rest of the line is being skipped */
+  int begun;
 } line_reader;
 
 enum { LINE_END = 0, LINE_READ, LINE_FAILED };
@@ -28,6 +29,9 @@ static int refill(line_reader *reader) {
   do n = read(STDIN_FILENO, reader->chunk, sizeof reader->chunk);
   while (n < 0 && errno == EINTR);
   reader->at = 0, reader->n = n > 0 ? (size_t)n : 0;
+  /* the byte order mark that some editors and shells put in front */
+  if (!reader->begun && n >= 3 && memcmp(reader->chunk, "\xEF\xBB\xBF", 3) == 0) reader->at = 3;
+  reader->begun = 1;
   return n > 0 ? 1 : (int)n;
 }
 

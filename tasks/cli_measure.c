@@ -59,14 +59,6 @@ static void put_text(mv_json_writer *w, const char *key, mv_str text) {
   mv_json_string(w, text);
 }
 
-static void put_names(mv_json_writer *w, const char *key, const mv_str names[2]) {
-  mv_json_key(w, key);
-  mv_json_begin_array(w);
-  mv_json_string(w, names[0]);
-  mv_json_string(w, names[1]);
-  mv_json_end_array(w);
-}
-
 static void write_slice(const mv_manifest *q, mv_json_writer *w) {
   static const char *const planes[] = {"sagittal", "coronal", "axial"};
   put_text(w, "plane", mv_str_of(planes[q->plane]));
@@ -83,10 +75,10 @@ static void write_question(const mv_measured *m, mv_json_writer *w) {
   if (q->volume.len) write_slice(q, w);
   if (q->task == MV_TASK_DETECT || q->task == MV_TASK_SIZE) put_text(w, "label", q->label);
   if (q->task == MV_TASK_DISTANCE || q->task == MV_TASK_ANGLE) put_text(w, "name", q->name);
-  if (q->task == MV_TASK_DISTANCE) put_names(w, "points", q->points);
+  if (q->task == MV_TASK_DISTANCE) mv_json_names(w, "points", q->points);
   if (q->task == MV_TASK_ANGLE) {
-    put_names(w, "line1", q->points);
-    put_names(w, "line2", q->points + 2);
+    mv_json_names(w, "line1", q->points);
+    mv_json_names(w, "line2", q->points + 2);
   }
   if (mv_task_has_spacing(q->task)) {
     put_text(w, "unit", mv_str_of(mv_unit_word(m->prompt.unit)));

@@ -265,6 +265,14 @@ mv_status mv_cli_preprocessor(const mv_cli_args *args, mv_preprocessor *pp, mv_e
   return MV_OK;
 }
 
+void mv_json_names(mv_json_writer *w, const char *key, const mv_str names[2]) {
+  mv_json_key(w, key);
+  mv_json_begin_array(w);
+  mv_json_string(w, names[0]);
+  mv_json_string(w, names[1]);
+  mv_json_end_array(w);
+}
+
 void mv_json_size(mv_json_writer *w, const char *key, int width, int height) {
   mv_json_key(w, key);
   if (!width) {

@@ -60,6 +60,7 @@ mv_status mv_cli_preprocessor(const mv_cli_args *args, mv_preprocessor *pp, mv_e
 
 /* "key": [w, h], or null where they are zero. */
 void mv_json_size(mv_json_writer *w, const char *key, int width, int height);
+void mv_json_names(mv_json_writer *w, const char *key, const mv_str names[2]); /* "key": [a, b] */
 void mv_json_pixel_size(mv_json_writer *w, const char *key, float width, float height);
 
 #ifdef __cplusplus

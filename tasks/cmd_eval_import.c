@@ -17,6 +17,7 @@
 
 #include "runtime/file.h"
 #include "tasks/cli_io.h"
+#include "tasks/cli_picture.h"
 #include "tasks/cot_targets.h"
 #include "tasks/eval.h"
 #include "tasks/eval_files.h"
@@ -185,14 +186,6 @@ static int line_ends(const subject *s, const mv_json *line, const mv_json *landm
 
 /* ---- distances and angles ---- */
 
-static void put_names(mv_json_writer *w, const char *key, const mv_str names[2]) {
-  mv_json_key(w, key);
-  mv_json_begin_array(w);
-  mv_json_string(w, names[0]);
-  mv_json_string(w, names[1]);
-  mv_json_end_array(w);
-}
-
 static void put_metric(const subject *s, const mv_json *metric, int is_angle, const mv_str names[4],
                        double points[][3], double value) {
   int split = strstr(s->in->args->eval.dataset, "Ceph-Biometrics") != NULL;
@@ -211,10 +204,10 @@ static void put_metric(const subject *s, const mv_json *metric, int is_angle, co
   begin_line(s, is_angle ? "angle" : "distance", key, type, &w);
   put_str(&w, "name", mv_plan_text(metric, "name"));
   if (is_angle) {
-    put_names(&w, "line1", names);
-    put_names(&w, "line2", names + 2);
+    mv_json_names(&w, "line1", names);
+    mv_json_names(&w, "line2", names + 2);
   } else {
-    put_names(&w, "landmarks", names);
+    mv_json_names(&w, "landmarks", names);
   }
   put_str(&w, "unit", mv_str_of(is_angle ? "degree" : "mm"));
   put_numbers(&w, "truth", &value, 1);
@@ -280,9 +273,9 @@ static void import_lesion(const subject *s, const mv_json *landmarks) {
   mv_json_begin_object(&w);
   put_str(&w, "metric_type", mv_str_of("distance"));
   put_str(&w, "metric_map_name", mv_str_of("lines_map"));
-  put_names(&w, "metric_key_major_axis", (const mv_str[2]){mv_str_of("P1"), mv_str_of("P2")});
+  mv_json_names(&w, "metric_key_major_axis", (const mv_str[2]){mv_str_of("P1"), mv_str_of("P2")});
   put_numbers(&w, "metric_value_major_axis", &truth[0], 1);
-  put_names(&w, "metric_key_minor_axis", (const mv_str[2]){mv_str_of("P3"), mv_str_of("P4")});
+  mv_json_names(&w, "metric_key_minor_axis", (const mv_str[2]){mv_str_of("P3"), mv_str_of("P4")});
   put_numbers(&w, "metric_value_minor_axis", &truth[1], 1);
   put_str(&w, "metric_unit", mv_str_of("mm"));
   mv_json_end_object(&w);

@@ -33,35 +33,23 @@ mv_status mv_gzip_read(const char *path, size_t limit, mv_buf *out, mv_error *er
 
 /* ---- header ---- */
 
-static void from_n1(const nifti_1_header *h, fields *f) {
-  for (int i = 0; i < 8; i++) f->dim[i] = h->dim[i], f->pixdim[i] = h->pixdim[i];
-  f->slope = h->scl_slope, f->inter = h->scl_inter, f->offset = h->vox_offset;
-  f->type = h->datatype, f->bitpix = h->bitpix;
-  f->qform = h->qform_code, f->sform = h->sform_code, f->units = h->xyzt_units;
-  f->quatern[0] = h->quatern_b, f->quatern[1] = h->quatern_c, f->quatern[2] = h->quatern_d;
-  f->qoffset[0] = h->qoffset_x, f->qoffset[1] = h->qoffset_y, f->qoffset[2] = h->qoffset_z;
-  for (int i = 0; i < 4; i++) {
-    f->srow[0][i] = h->srow_x[i];
-    f->srow[1][i] = h->srow_y[i];
-    f->srow[2][i] = h->srow_z[i];
-  }
-  f->is_pair = h->magic[1] == 'i';
-}
-
-static void from_n2(const nifti_2_header *h, fields *f) {
-  for (int i = 0; i < 8; i++) f->dim[i] = h->dim[i], f->pixdim[i] = h->pixdim[i];
-  f->slope = h->scl_slope, f->inter = h->scl_inter, f->offset = (double)h->vox_offset;
-  f->type = h->datatype, f->bitpix = h->bitpix;
-  f->qform = h->qform_code, f->sform = h->sform_code, f->units = h->xyzt_units;
-  f->quatern[0] = h->quatern_b, f->quatern[1] = h->quatern_c, f->quatern[2] = h->quatern_d;
-  f->qoffset[0] = h->qoffset_x, f->qoffset[1] = h->qoffset_y, f->qoffset[2] = h->qoffset_z;
-  for (int i = 0; i < 4; i++) {
-    f->srow[0][i] = h->srow_x[i];
-    f->srow[1][i] = h->srow_y[i];
-    f->srow[2][i] = h->srow_z[i];
-  }
-  f->is_pair = h->magic[1] == 'i';
-}
+/* The two versions have the same members in other types and places. */
+#define TAKE_FIELDS(h, f)                                                                   \
+  do {                                                                                      \
+    for (int i = 0; i < 8; i++) (f)->dim[i] = (h)->dim[i], (f)->pixdim[i] = (h)->pixdim[i]; \
+    (f)->slope = (h)->scl_slope, (f)->inter = (h)->scl_inter;                               \
+    (f)->offset = (double)(h)->vox_offset;                                                  \
+    (f)->type = (h)->datatype, (f)->bitpix = (h)->bitpix;                                   \
+    (f)->qform = (h)->qform_code, (f)->sform = (h)->sform_code;                             \
+    (f)->units = (h)->xyzt_units;                                                           \
+    (f)->quatern[0] = (h)->quatern_b, (f)->qoffset[0] = (h)->qoffset_x;                     \
+    (f)->quatern[1] = (h)->quatern_c, (f)->qoffset[1] = (h)->qoffset_y;                     \
+    (f)->quatern[2] = (h)->quatern_d, (f)->qoffset[2] = (h)->qoffset_z;                     \
+    for (int i = 0; i < 4; i++) (f)->srow[0][i] = (h)->srow_x[i];                           \
+    for (int i = 0; i < 4; i++) (f)->srow[1][i] = (h)->srow_y[i];                           \
+    for (int i = 0; i < 4; i++) (f)->srow[2][i] = (h)->srow_z[i];                           \
+    (f)->is_pair = (h)->magic[1] == 'i';                                                    \
+  } while (0)
 
 static mv_status read_header(const char *path, fields *f, int *swap, int *header_bytes,
                              mv_error *err) {
@@ -80,11 +68,11 @@ static mv_status read_header(const char *path, fields *f, int *swap, int *header
   if (version == 1 && (!memcmp(n1.magic, "n+1", 4) || !memcmp(n1.magic, "ni1", 4))) {
     *swap = n1.sizeof_hdr != 348, *header_bytes = 348;
     if (*swap) swap_nifti_header(&n1, 1);
-    from_n1(&n1, f);
+    TAKE_FIELDS(&n1, f);
   } else if (version == 2 && n >= sizeof n2) {
     *swap = n2.sizeof_hdr != 540, *header_bytes = 540;
     if (*swap) swap_nifti_header(&n2, 2);
-    from_n2(&n2, f);
+    TAKE_FIELDS(&n2, f);
   } else {
     return mv_fail(err, MV_ERR_FORMAT, "not a NIfTI-1 or NIfTI-2 file (no header of either)");
   }

@@ -24,6 +24,20 @@ static const cJSON *find(const reader *r, const char *key) {
   return cJSON_IsNull(item) ? NULL : item;
 }
 
+/* [1, 2, 3]: a short list of numbers as it is. */
+static void describe_list(const cJSON *list, char *out, size_t n) {
+  size_t at = (size_t)snprintf(out, n, "[");
+  for (const cJSON *e = list->child; e && at < n; e = e->next) {
+    if (!cJSON_IsNumber(e)) at = n;
+    if (at < n)
+      at += (size_t)snprintf(out + at, n - at, "%g%s", e->valuedouble, e->next ? ", " : "");
+  }
+  if (at + 1 < n)
+    snprintf(out + at, n - at, "]");
+  else
+    snprintf(out, n, "a list");
+}
+
 static void describe(const cJSON *item, char *out, size_t n) {
   if (!item)
     snprintf(out, n, "nothing");
@@ -33,8 +47,10 @@ static void describe(const cJSON *item, char *out, size_t n) {
     snprintf(out, n, "\"%.80s\"", item->valuestring);
   else if (cJSON_IsBool(item))
     snprintf(out, n, cJSON_IsTrue(item) ? "true" : "false");
+  else if (cJSON_IsArray(item))
+    describe_list(item, out, n);
   else
-    snprintf(out, n, cJSON_IsArray(item) ? "a list" : "an object");
+    snprintf(out, n, "an object");
 }
 
 static void bad_code(reader *r, mv_status code, const char *key, const cJSON *item,
@@ -57,8 +73,11 @@ static int get_int(reader *r, const char *key, int64_t min, int64_t max, int fal
   if (!item && fallback != REQUIRED) return fallback;
   if (item && mv_cjson_int(item, &x) && x >= min && x <= max) return (int)x;
   char expected[96];
-  snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)min,
-           (long long)max);
+  if (min == max)
+    snprintf(expected, sizeof expected, "%lld", (long long)min);
+  else
+    snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)min,
+             (long long)max);
   bad(r, key, item, expected);
   return (int)min; /* keeps later arithmetic defined; the status tells */
 }

@@ -351,6 +351,11 @@ class JsonLines(Case):
         self.assertEqual(json.loads(out)["values"], [1])
         self.assertEqual(self.succeeds("parse", "--jsonl", stdin=""), "")
 
+    def test_passes_over_a_byte_order_mark_and_carriage_returns(self):
+        line = b'{"text": "<answer>5</answer>"}\r\n'
+        out = self.succeeds("parse", "--jsonl", stdin=b"\xef\xbb\xbf" + line + line)
+        self.assertEqual(out.count('"answer":"5"'), 2)
+
     def test_survives_lines_that_are_too_long(self):
         text = b'{"text":"' + b"x" * (65 << 20) + b'"}\n{"text":"<answer>2</answer>"}\n'
         out = self.succeeds("parse", "--jsonl", stdin=text).split("\n")

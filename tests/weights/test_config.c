@@ -192,7 +192,7 @@ static const bad_value bad_values[] = {
     {"\"vocab_size\": 48", "\"vocab_size\": 48.5", "found 48.5", MV_ERR_FORMAT},
     {"\"vocab_size\": 48", "\"vocab_size\": \"48\"", "found \"48\"", MV_ERR_FORMAT},
     {"\"vocab_size\": 48", "\"vocab_size\": true", "found true", MV_ERR_FORMAT},
-    {"\"vocab_size\": 48", "\"vocab_size\": [48]", "found a list", MV_ERR_FORMAT},
+    {"\"vocab_size\": 48", "\"vocab_size\": [48]", "found [48]", MV_ERR_FORMAT},
     {"\"vocab_size\": 48", "\"vocab_size\": NaN", "not valid JSON", MV_ERR_FORMAT},
     {"\"vocab_size\": 48", "\"vocab_size\": 48, \"vocab_size\": 49", "occurs twice", MV_ERR_FORMAT},
     {"\"num_attention_heads\": 2", "\"num_attention_heads\": 3",
@@ -237,7 +237,8 @@ static const bad_value bad_values[] = {
     {"\"fullatt_block_indexes\": [1]", "\"fullatt_block_indexes\": [\"1\"]", "block indexes",
      MV_ERR_FORMAT},
     {"\"fullatt_block_indexes\": [1]", "\"fullatt_block_indexes\": 1", "a list", MV_ERR_FORMAT},
-    {"\"in_chans\": 3", "\"in_chans\": 1", "\"vision_config.in_chans\"", MV_ERR_FORMAT},
+    {"\"in_chans\": 3", "\"in_chans\": 1", "\"vision_config.in_chans\": expected 3, found 1",
+     MV_ERR_FORMAT},
 };
 
 START_TEST(names_each_bad_value) {
