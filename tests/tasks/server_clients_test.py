@@ -70,6 +70,18 @@ def check_openai(url):
           openai.__version__)
 
 
+def check_readme(url):
+    """The README's own lines of Python, with this server's address and key."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        code = next(b for b in f.read().split("```python\n")[1:] if b.startswith("from openai"))
+    code = code.split("```")[0]
+    assert "http://127.0.0.1:8000/" in code and '"none"' in code
+    code = code.replace("http://127.0.0.1:8000/", url).replace('"none"', '"s3cret"')
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.strip(), (done.stdout, done.stderr)
+    print("README's Python: " + done.stdout.strip())
+
+
 def check_schema(url, examples):
     program = os.path.join(os.path.dirname(sys.executable), "schemathesis")
     with tempfile.TemporaryDirectory() as folder:  # for the notes it leaves where it runs
@@ -97,6 +109,7 @@ def main():
     try:
         if openai:
             check_openai(url)
+            check_readme(url)
         if schemathesis:
             check_schema(url, int(sys.argv[2]) if len(sys.argv) > 2 else 10)
         assert server.poll() is None, "the server ended"

@@ -9,11 +9,14 @@ import concurrent.futures
 import http.client
 import json
 import os
-import random
+import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -28,6 +31,11 @@ QUESTIONS = ["Hello", "What is this?", "Tumour or cyst?", "Digits: 1 2 3", "déj
 def data_url(path, kind="image/png"):
     with open(path, "rb") as f:
         return "data:%s;base64,%s" % (kind, base64.b64encode(f.read()).decode())
+
+
+def readme():
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        return f.read()
 
 
 class Server:
@@ -128,6 +136,17 @@ class ServerTest(unittest.TestCase):
         for path in ("/", "/page.css", "/page.js", "/metrics"):
             self.assertEqual(self.server.ask("GET", path)[0], 200)
         self.assertEqual(self.server.ask("HEAD", "/health")[2], b"")
+
+    def test_the_description_has_every_route(self):
+        with open(os.path.join(ROOT, "tasks/server.c"), encoding="utf-8") as f:
+            served = set(re.findall(r'{"(GET|POST)", "([^"]+)", mv_serve', f.read()))
+        paths = json.loads(self.server.ask("GET", "/openapi.json")[2])["paths"]
+        told = {(m.upper(), p) for p, methods in paths.items() for m in methods}
+        self.assertEqual(told, served)
+        for path, methods in paths.items():
+            if "post" in methods:
+                example = methods["post"]["requestBody"]["content"]["application/json"]["example"]
+                self.assertEqual(self.server.post(path, example)[0], 200, path)
 
     def test_tokens_go_there_and_back(self):
         text = "Länge <|im_end|> 12"
@@ -323,11 +342,9 @@ class ServerTest(unittest.TestCase):
         self.assertEqual(len(got["pixel_size"]), 2)
 
     def test_readme_s_commands_work(self):
-        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
-            lines = f.read().replace("\\\n", "").splitlines()
-        lines = [x for x in lines if "curl http" in x]
+        lines = [x for x in readme().replace("\\\n", "").splitlines() if "curl http" in x]
         self.assertEqual(len(lines), 2)
-        if subprocess.run(["sh", "-c", "command -v curl"], capture_output=True).returncode:
+        if not shutil.which("curl"):
             self.skipTest("no curl")
         for line in lines:
             line = line.replace(":8000", ":%d" % self.server.port).replace("ct.png", PICTURE)
@@ -335,8 +352,6 @@ class ServerTest(unittest.TestCase):
                                   capture_output=True, text=True)
             got = json.loads(done.stdout)
             self.assertTrue(got.get("choices") or got.get("values"), (line, got))
-
-    # ---- errors and limits ----
 
     def test_errors_have_openai_s_form(self):
         self.error(404, "GET", "/v1/none")
@@ -420,6 +435,65 @@ class ServerTest(unittest.TestCase):
         with concurrent.futures.ThreadPoolExecutor(32) as pool:
             for text, got in pool.map(one, range(96)):
                 self.assertEqual(got, want[text])
+
+
+class ReadmeTest(unittest.TestCase):
+    def block(self, beginning):
+        return next(b for b in readme().split("```\n") if b.startswith(beginning))
+
+    def options_of(self, command):
+        """Whether a command line is one that the program takes, up to the model and key it names."""
+        words = [w for w in shlex.split(command)]
+        known = subprocess.run([PROGRAM, "help", "serve"], capture_output=True, text=True).stdout
+        self.assertEqual(words[1], "serve")
+        for word in words:
+            if word.startswith("--"):
+                self.assertIn(word + " ", known)
+
+    def test_the_systemd_unit_is_one(self):
+        unit = self.block("[Service]")
+        lines = dict(x.split("=", 1) for x in unit.splitlines() if "=" in x)
+        self.options_of(lines["ExecStart"])
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("no systemd")
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "medvision.service")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(unit.replace("/usr/local/bin/medvision", os.path.abspath(PROGRAM)))
+            done = subprocess.run(["systemd-analyze", "verify", "--man=no", path],
+                                  capture_output=True, text=True)
+            if "Failed to" in done.stderr and "manager" in done.stderr:
+                self.skipTest("systemd-analyze does not run here: " + done.stderr.strip())
+            self.assertNotIn("medvision.service", done.stderr)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_the_dockerfile_builds_what_it_runs(self):
+        lines = self.block("FROM").replace("\\\n", " ").strip().splitlines()
+        words = [x.split() for x in lines]
+        self.assertEqual([w[0] for w in words], ["FROM", "RUN", "COPY", "RUN", "FROM", "RUN", "COPY",
+                                                 "USER", "EXPOSE", "ENTRYPOINT"])
+        with open(os.path.join(ROOT, "Makefile"), encoding="utf-8") as f:
+            targets = [x.split(":")[0] for x in f if ":" in x and not x.startswith("\t")]
+        for target in re.findall(r"make (\w+)", lines[3]):
+            self.assertIn(target, targets)
+        self.options_of(shlex.join(json.loads(lines[-1].split(" ", 1)[1])))
+        if not shutil.which("apt-cache") or not shutil.which("ldd"):
+            self.skipTest("no apt")
+        with open("/etc/debian_version", encoding="ascii") as f:
+            if f.read().split(".")[0] != words[0][1].split(":")[1].split("-")[0]:
+                self.skipTest("another release of Debian")
+        packages = [w for w in lines[5].split("install -y")[1].split()]
+        given = subprocess.run(["apt-cache", "depends", "--recurse", "--important", *packages],
+                               capture_output=True, text=True).stdout
+        linked = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True).stdout
+        for path in re.findall(r"=> (/\S+)", linked):
+            path = os.path.realpath(path)
+            owner = ""
+            for name in (path, path[4:] if path.startswith("/usr/") else "/usr" + path):
+                owner = owner or subprocess.run(["dpkg", "-S", name], capture_output=True,
+                                                text=True).stdout.split(":")[0]
+            if owner and "san" not in os.path.basename(path):
+                self.assertIn("\n%s\n" % owner, "\n" + given, path)
 
 
 class OptionsTest(unittest.TestCase):
