@@ -1,6 +1,7 @@
 #!/bin/bash
-# Everything that needs a card, in one call of under nine minutes: tests, the sanitizer, the model
-# beside the CPU, every operation against the card's limits, latency.
+# Everything that needs a card, in one call of under nine minutes: tests, the model beside the CPU,
+# every operation against the card's limits, latency and throughput of 7B shapes, the same work
+# through transformers where PyTorch is here, the sanitizer, the card's own limits.
 #
 #   bench/gpu.sh            builds where there is no build yet, then runs
 #   bench/gpu.sh build      only builds, with every library that is no part of a system beside it: the
@@ -9,7 +10,9 @@
 #
 #   BUILD=build-gpu         the build folder          ARCH="80-real;90a-real;100"   or `card`
 #   MODEL=DIR               a 7B checkpoint for the latency; else its weights are made up
-#   RESULTS=bench/results   where the JSON goes       SECONDS_LEFT=520   when to begin nothing more
+#   RESULTS=bench/results   where the JSON goes       TOTAL=530   seconds until all is over
+#   PYTHON=python3          the one that has PyTorch and transformers, if any has
+#   PROBE=../shared/gpu-probe   a folder whose run.sh measures the card into $OUT, if there is one
 #   DEVICE=cuda             cpu: a rehearsal of the script itself, without a card
 #
 # Exit code: 0 all is well, 1 something failed, 77 no card.
@@ -17,21 +20,19 @@ set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build-gpu} DEVICE=${DEVICE:-cuda} RESULTS=${RESULTS:-bench/results}
 case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
-SECONDS_LEFT=${SECONDS_LEFT:-520} failed=0 table=()
+TOTAL=${TOTAL:-530} failed=0 table=()
+PYTHON=${PYTHON:-python3} PROBE=${PROBE:-../shared/gpu-probe}
 
 say() { printf '\n== %s\n' "$*"; }
 note() { table+=("$(printf '%-34s %s' "$1" "$2")"); }
-enough() { # whether there is time for another part
-  [ "$SECONDS" -lt "$SECONDS_LEFT" ] && return 0
-  note "$1" "left out: no time"
-  return 1
-}
-# part NAME LIMIT_SECONDS COMMAND...: its output into $RUN/NAME.txt, its outcome into the table
+# part NAME LIMIT_SECONDS COMMAND...: its output into $RUN/NAME.txt, its outcome into the table. No
+# part goes on when the time is over, and none begins ten seconds before.
 part() {
-  local name=$1 limit=$2 began=$SECONDS code
+  local name=$1 limit=$2 began=$SECONDS left=$((TOTAL - SECONDS)) code
   shift 2
-  enough "$name" || return 1
-  timeout "$limit" "$@" >"$RUN/$name.txt" 2>&1
+  if [ "$left" -lt 10 ]; then note "$name" "left out: no time" && return 1; fi
+  [ "$limit" -lt "$left" ] || limit=$left
+  timeout -k 5 "$limit" "$@" >"$RUN/$name.txt" 2>&1
   code=$?
   case $code in
     0) note "$name" "passed in $((SECONDS - began)) s" ;;
@@ -95,8 +96,22 @@ sanitize() { # tool test
   if grep -q "Device not supported" "$RUN/$1-$2.txt"; then echo "skip: it refuses this device" && return 77; fi
   return $code
 }
-export -f answers compare_answers sanitize
-export BUILD DEVICE
+peer() { # seconds: the same work through transformers
+  local size="--seconds $1"
+  [ "$DEVICE" = cuda ] || size="$size --device cpu --shape tiny --tokens 32 --batch 1"
+  "$PYTHON" bench/peers/transformers_cuda.py $size >"$RUN/peer.out"
+  local code=$?
+  if [ $code = 0 ]; then mv "$RUN/peer.out" "$RUN/transformers.json"; else cat "$RUN/peer.out"; fi
+  return $code
+}
+
+probe() { # what the card itself can do; its table is kept beside the results
+  [ -x "$PROBE/run.sh" ] || { echo "skip: no $PROBE here" && return 77; }
+  command -v nvcc >/dev/null || { echo "skip: no nvcc here, which $PROBE wants" && return 77; }
+  OUT=$RUN/probe "$PROBE/run.sh"
+}
+export -f answers compare_answers sanitize peer probe
+export BUILD DEVICE PYTHON PROBE
 
 [ "${1:-run}" = run ] || { build && exit 0 || exit 1; }
 if [ "$DEVICE" = cuda ] && ! { [ -e /dev/nvidiactl ] && nvidia-smi >/dev/null 2>&1; }; then
@@ -105,7 +120,7 @@ if [ "$DEVICE" = cuda ] && ! { [ -e /dev/nvidiactl ] && nvidia-smi >/dev/null 2>
 fi
 if [ ! -x "$BUILD/medvision" ]; then build || exit 1; fi
 RUN=$BUILD/run && export RUN
-mkdir -p "$RUN" "$RESULTS"
+mkdir -p "$RUN" "$RESULTS" && rm -f "$RUN"/*.json
 LD_LIBRARY_PATH=$(library_path)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} && export LD_LIBRARY_PATH
 export CK_FORK=no CK_DEFAULT_TIMEOUT=600
 when=$(date -u +%Y-%m-%dT%H:%M:%SZ) card=$DEVICE
@@ -131,15 +146,26 @@ done
 part throughput-tiny 60 sh -c "'$BUILD/medvision' bench throughput --num-prompts $([ -n "${QUICK:-}" ] && echo 2 || echo 64) --device $DEVICE --json >'$RUN/throughput-tiny.json'"
 if [ "$DEVICE" = cuda ]; then
   weights="--random-weights 7b" && [ -z "${MODEL:-}" ] || weights="--model '$MODEL'"
-  part latency-7b 120 sh -c "'$BUILD/medvision' bench latency $weights --device cuda --dtype bf16 --json >'$RUN/latency-7b.json'"
-  part throughput-7b 120 sh -c "'$BUILD/medvision' bench throughput $weights --num-prompts 64 --device cuda --dtype bf16 --json >'$RUN/throughput-7b.json'"
+  seven() { # name limit bench options...: one bench of the 7B's shapes
+    local name=$1 limit=$2
+    shift 2
+    part "$name" "$limit" sh -c "'$BUILD/medvision' bench $* $weights --device cuda --dtype bf16 --json >'$RUN/$name.json'"
+  }
+  seven latency-7b 100 latency --batch-size 1,8,32 --input-len 1024 --output-len 64 --runs 3
+  seven latency-7b-picture 60 latency --image tests/data/samples/phantom2.png --output-len 32 --runs 3 --no-prefix-cache
+  seven throughput-7b 90 throughput --num-prompts 64
+  MEDVISION_OVERLAP=0 seven latency-7b-no-overlap 60 latency --input-len 1024 --output-len 64 --runs 3
 fi
+say "the same through transformers"
+part transformers 150 bash -c "peer 100"
 
 if [ "$DEVICE" = cuda ]; then
   say "compute-sanitizer"
   for tool in memcheck racecheck; do
-    for test in test_gpu_rows test_gpu_sample; do part "$tool-$test" 60 bash -c "sanitize $tool $test"; done
+    for test in test_gpu_rows test_gpu_sample; do part "$tool-$test" 45 bash -c "sanitize $tool $test"; done
   done
+  say "the card's limits"
+  part probe 240 bash -c probe
 fi
 
 # One file of results, one table.
@@ -151,7 +177,10 @@ for name in sorted(os.listdir(run)):
     if name.endswith(".json"):
         try:
             with open(os.path.join(run, name), encoding="utf-8") as f:
-                out[name[:-5]] = json.loads(f.read())
+                text = f.read()
+            lines = text.splitlines()
+            each = [json.loads(line) for line in lines] if text[:2] != "{\n" else [json.loads(text)]
+            out[name[:-5]] = each[0] if len(each) == 1 else each
         except ValueError as error:
             out[name[:-5]] = {"error": str(error)}
 path = os.path.join(results, "gpu-%s.json" % re.sub(r"[^a-z0-9]+", "-", card.lower()).strip("-"))
@@ -170,6 +199,25 @@ for r in kernels.get("results", []):
     print("%-8s %-17s %-12s %10.2f %10.2f %9.0f %9.2f %7.0f%%%s" %
           (r["phase"], r["op"], r["what"], 1e3 * ms, 1e3 * r["min_ms"], r["bytes"] / ms * 1e-6,
            r["flops"] / ms * 1e-9, 100 * r["limit_ms"] / ms, "" if r["right"] else "  WRONG"))
+def latencies(name):
+    found = out.get(name, [])
+    return found if isinstance(found, list) else [found]
+
+print("\n%-24s %8s %12s %12s" % ("7B shapes, ms", "requests", "first token", "each further"))
+for name in ("latency-7b", "latency-7b-no-overlap", "latency-7b-picture"):
+    for r in latencies(name):
+        if "median_ttft_ms" in r:
+            print("%-24s %8d %12.2f %12.3f" % (name, r.get("batch_size", 1), r["median_ttft_ms"],
+                                              r["median_tpot_ms"]))
+for r in out.get("transformers", {}).get("rows", []):
+    if "median_ms" in r:
+        print("%-24s %8d %12s %12.3f" % ("transformers, " + r["mode"], r["batch"],
+                                        r["what"] if r["what"] != "decode" else "", r["median_ms"]))
+probe = os.path.join(run, "probe", "all.log")
+if os.path.exists(probe):
+    with open(probe, encoding="utf-8") as f, \
+         open(os.path.splitext(path)[0] + "-limits" + ".txt", "w", encoding="utf-8") as to:
+        to.write(f.read())
 print("\nresults in " + path)
 PYTHON
 printf '\n%s\n' "-- $card, $SECONDS s"
