@@ -1,5 +1,5 @@
 # The developer commands. `make demo` and `make test` work on a fresh Debian or Ubuntu machine.
-.PHONY: help build demo test asan sim lint format fuzz soak bench gpu-test tiny install clean
+.PHONY: help build demo test asan tsan sim lint format fuzz soak bench gpu-test tiny install clean
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CMAKE ?= cmake
 
@@ -7,6 +7,7 @@ help:
 	@echo "make demo      build, then measure the sample images with the embedded checkpoint"
 	@echo "make test      build and run every test that needs no GPU, then again under sanitizers"
 	@echo "make asan      only the second half: AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make tsan      what has threads, under ThreadSanitizer (a quarter of an hour)"
 	@echo "make sim       only the CUDA kernels, emulated on the CPU, and the emulator's own tests"
 	@echo "make lint      the rules of the house: includes, contracts, sizes, format"
 	@echo "make format    clang-format every source"
@@ -38,6 +39,13 @@ asan:
 	$(CMAKE) -S . -B build-asan -DBUILD_TESTING=ON -DMV_ASAN=ON -DMV_SIM=OFF $(CMAKE_ARGS)
 	$(CMAKE) --build build-asan --parallel $(JOBS)
 	cd build-asan && ctest --parallel $(JOBS) --output-on-failure --label-exclude 'slow|lint|python'
+
+# What has threads of its own: the engine, the server, eval's pipe.
+tsan:
+	@.ci/setup test
+	$(CMAKE) -S . -B build-tsan -DBUILD_TESTING=ON -DMV_TSAN=ON -DMV_SIM=OFF -DMV_CUDA=OFF $(CMAKE_ARGS)
+	$(CMAKE) --build build-tsan --parallel $(JOBS)
+	cd build-tsan && ctest --output-on-failure -R '^(engine|batch|soak|server|server_load|eval_run_program)$$'
 
 sim: build-tests
 	cd build && ctest --parallel $(JOBS) --output-on-failure --label-regex sim
@@ -81,4 +89,4 @@ install: build
 	$(CMAKE) --install build $(if $(PREFIX),--prefix $(PREFIX))
 
 clean:
-	rm -rf build build-asan build-fuzz build.log
+	rm -rf build build-asan build-tsan build-fuzz build.log

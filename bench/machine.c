@@ -1,6 +1,10 @@
 #include "bench/machine.h"
 
+#ifdef _OPENMP
 #include <omp.h>
+#else
+#define omp_get_thread_num() 0
+#endif
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>

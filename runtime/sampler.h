@@ -2,7 +2,11 @@
  * tokens a repetition penalty is for, and the random number of every token.
  *
  * The number of token i depends on the seed and i alone: a token checked as a draft is drawn with
- * the number it would have been drawn with by itself.
+ * the number it would have been drawn with by itself, from the same logits bit for bit. A draft is
+ * kept when it is that token; what follows the first that is not is thrown away. So speculation
+ * with temperature gives the very tokens of plain sampling, not just their distribution, which is
+ * all that the usual rejection sampling promises; it keeps a draft with the model's own chance for
+ * it, as that does for drafts without a distribution of their own.
  */
 #ifndef MV_RUNTIME_SAMPLER_H
 #define MV_RUNTIME_SAMPLER_H

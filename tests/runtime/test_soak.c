@@ -222,6 +222,68 @@ START_TEST(wrong_drafts_change_nothing) {
 }
 END_TEST
 
+/* ---- drawn tokens ---- */
+
+/* Right but for every fifth. */
+static int mostly_right(void *user, const mv_job *job, int32_t *out, int n, int max) {
+  const mv_result *w = user;
+  (void)n;
+  for (int i = 0; i < max; i++) {
+    size_t at = job->result.n_token + (size_t)i;
+    out[i] = at < w->n_token ? w->token_ids[at] : 5;
+    if (at % 5 == 4) out[i] = out[i] == 9 ? 10 : 9;
+  }
+  return max;
+}
+
+static void answer(const mv_sampling *how, mv_engine_hooks hooks, int no_speculation,
+                   mv_result *out) {
+  mv_engine *engine;
+  mv_engine_options options = {.no_speculation = no_speculation};
+  mv_request q;
+  mv_request_init(&q);
+  q.prompt = mv_str_of("Draw what comes.");
+  q.sampling = *how;
+  q.max_new_tokens = 60;
+  q.ignore_eos = 1;
+  q.n_logprob = 2;
+  ck_assert_int_eq(mv_engine_new(&engine, model, &options, &err), MV_OK);
+  engine->hooks = hooks;
+  ck_assert_msg(mv_engine_generate(engine, &q, out, &err) == MV_OK, "%s", err.msg);
+  mv_engine_free(engine);
+}
+
+/* Token i is drawn with the random number of seed and i, from the distribution that its own row
+ * gives: as a draft that is checked or by itself. */
+START_TEST(drafts_change_no_drawn_token) {
+  static const mv_sampling how[] = {{0.7f, 1, 0, 1, 1},         {1.5f, 1, 0, 1, 2},
+                                    {1, 0.8f, 0, 1, 3},         {1, 1, 20, 1, 4},
+                                    {1.2f, 0.95f, 50, 1.3f, 5}, {0, 1, 0, 1.3f, 6}};
+  model = open_reference(1, _i ? MV_PRECISION_BF16 : MV_PRECISION_FP32);
+  for (size_t i = 0; i < sizeof how / sizeof *how; i++) {
+    mv_result plain, drafted, other;
+    answer(&how[i], (mv_engine_hooks){0}, 1, &plain);
+    answer(&how[i], (mv_engine_hooks){.draft = mostly_right, .user = &plain}, 0, &drafted);
+    ck_assert_uint_gt(drafted.n_accepted, 30);
+    ck_assert_uint_lt(drafted.n_accepted, drafted.n_drafted);
+    ck_assert_uint_eq(drafted.n_token, plain.n_token);
+    ck_assert_mem_eq(drafted.token_ids, plain.token_ids, plain.n_token * sizeof(int32_t));
+    ck_assert_mem_eq(drafted.logprobs, plain.logprobs, plain.n_token * sizeof(mv_logprob));
+    ck_assert_mem_eq(drafted.top, plain.top, 2 * plain.n_token * sizeof(mv_logprob));
+    if (how[i].temperature > 0) { /* and another seed draws others */
+      mv_sampling changed = how[i];
+      changed.seed += 100;
+      answer(&changed, (mv_engine_hooks){0}, 0, &other);
+      ck_assert_mem_ne(other.token_ids, plain.token_ids, plain.n_token * sizeof(int32_t));
+      mv_result_free(&other);
+    }
+    mv_result_free(&plain);
+    mv_result_free(&drafted);
+  }
+  mv_model_close(model);
+}
+END_TEST
+
 /* ---- memory ---- */
 
 /* What is taken is given back: an engine after 300 requests takes no more than after 100. */
@@ -259,6 +321,7 @@ static Suite *suite(void) {
   tcase_set_timeout(t, 3000);
   tcase_add_loop_test(t, random_requests_in_little_memory, 0, 2);
   tcase_add_test(t, wrong_drafts_change_nothing);
+  tcase_add_loop_test(t, drafts_change_no_drawn_token, 0, 2);
   tcase_add_test(t, memory_is_flat_after_warm_up);
   suite_add_tcase(s, t);
   return s;
