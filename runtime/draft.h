@@ -107,6 +107,15 @@ void mv_drafter_free(mv_drafter *d);
 void mv_drafter_learn(mv_drafter *d, mv_str family, const int32_t *prompt, size_t n_prompt,
                       const int32_t *answer, size_t n_answer, int taught);
 
+/* The same for one that was kept before, with the worth it had. */
+void mv_drafter_keep(mv_drafter *d, mv_str family, const int32_t *prompt, size_t n_prompt,
+                     const int32_t *answer, size_t n_answer, double worth);
+
+/* Appends all patterns that were not taught (draft_bank.c). */
+void mv_drafter_write(const mv_drafter *d, int n_vocab, mv_buf *out);
+/* Keeps the patterns of such a text, or of none when any is wrong: MV_ERR_FORMAT with the line. */
+mv_status mv_drafter_read(mv_drafter *d, int n_vocab, mv_str text, mv_error *err);
+
 /* A request starts; returns its state's number, -1 when all are in use. */
 int mv_drafter_start(mv_drafter *d, mv_str family, const int32_t *prompt, size_t n_prompt);
 void mv_drafter_stop(mv_drafter *d, int state);

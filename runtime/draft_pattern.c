@@ -85,8 +85,8 @@ static int drop_images(const mv_drafter *d, const int32_t *ids, size_t n, int32_
   return n_out;
 }
 
-void mv_drafter_learn(mv_drafter *d, mv_str family, const int32_t *prompt, size_t n_prompt,
-                      const int32_t *answer, size_t n_answer, int taught) {
+static void keep(mv_drafter *d, mv_str family, const int32_t *prompt, size_t n_prompt,
+                 const int32_t *answer, size_t n_answer, int taught, double worth) {
   int f = n_answer <= MV_DRAFT_ANSWER && n_answer ? find_family(d, family, 1) : -1;
   mv_pattern *p = f >= 0 ? make_place(&d->families[f], taught) : NULL;
   if (!p) return;
@@ -98,7 +98,17 @@ void mv_drafter_learn(mv_drafter *d, mv_str family, const int32_t *prompt, size_
   memcpy(p->answer, answer, n_answer * sizeof *answer);
   p->n_answer = (int)n_answer;
   p->taught = taught;
-  p->worth = 1e3; /* new ones get a chance */
+  p->worth = worth;
+}
+
+void mv_drafter_learn(mv_drafter *d, mv_str family, const int32_t *prompt, size_t n_prompt,
+                      const int32_t *answer, size_t n_answer, int taught) {
+  keep(d, family, prompt, n_prompt, answer, n_answer, taught, 1e3); /* new ones get a chance */
+}
+
+void mv_drafter_keep(mv_drafter *d, mv_str family, const int32_t *prompt, size_t n_prompt,
+                     const int32_t *answer, size_t n_answer, double worth) {
+  keep(d, family, prompt, n_prompt, answer, n_answer, 0, worth);
 }
 
 /* ---- where two prompts differ ---- */

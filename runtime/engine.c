@@ -5,6 +5,9 @@
 
 #include "runtime/clock.h"
 #include "runtime/engine.h"
+#include "runtime/file.h"
+
+#define MAX_BANK_BYTES ((size_t)16 << 20) /* twice what a full bank takes */
 
 /* ---- an engine ---- */
 
@@ -229,6 +232,27 @@ mv_status mv_engine_teach(mv_engine *engine, const mv_request *request, mv_str a
                      1);
   mv_ids_free(&prompt);
   mv_ids_free(&ids);
+  return status;
+}
+
+mv_status mv_engine_load_drafts(mv_engine *engine, const char *path, mv_error *err) {
+  mv_buf text = {0};
+  mv_error why = {0};
+  if (engine->options.no_speculation) return MV_OK;
+  MV_TRY(mv_file_read(path, MAX_BANK_BYTES, &text, err));
+  mv_status status =
+      mv_drafter_read(&engine->drafter, engine->model->head.n_out, mv_buf_view(&text), &why);
+  mv_buf_free(&text);
+  return status == MV_OK ? MV_OK : mv_fail(err, status, "%s: %s", path, why.msg);
+}
+
+mv_status mv_engine_save_drafts(mv_engine *engine, const char *path, mv_error *err) {
+  mv_buf text = {0};
+  if (engine->options.no_speculation) return MV_OK;
+  mv_drafter_write(&engine->drafter, engine->model->head.n_out, &text);
+  mv_status status = mv_buf_status(&text, err);
+  if (status == MV_OK) status = mv_file_write(path, text.ptr, text.len, err);
+  mv_buf_free(&text);
   return status;
 }
 

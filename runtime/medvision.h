@@ -112,6 +112,10 @@ typedef struct mv_piece {
 
 typedef enum mv_image_order { MV_IMAGE_FIRST = 0, MV_IMAGE_LAST } mv_image_order;
 
+/* Token i of an answer is drawn with a random number that depends on the seed and i alone, from the
+ * distribution of the tokens before it. The same seed gives the same answer, whatever shares the
+ * engine; with drafts too, which are kept where they are the token drawn: no distribution is
+ * changed and no draw spent. */
 typedef struct mv_sampling {
   float temperature;        /* 0 = greedy; ties go to the lowest id */
   float top_p;              /* 1 = off */
@@ -267,6 +271,15 @@ void mv_engine_cancel(mv_engine *engine, mv_ticket ticket);
  * others. Only the family and the texts of the request are read. Not while another thread steps. */
 mv_status mv_engine_teach(mv_engine *engine, const mv_request *request, mv_str answer,
                           mv_error *err);
+
+/* What was learned of answers for drafts, to a file and back, so that the next process starts with
+ * it; examples that were taught are not among it. A file holds the last prompts and answers of
+ * every family as token ids: it is as confidential as they are. Answers never depend on it. A
+ * missing file is MV_ERR_IO; one that is damaged, larger than 16 MiB or of another vocabulary
+ * changes nothing and is MV_ERR_FORMAT or MV_ERR_MEMORY. A saved file appears by rename. Without
+ * speculation both do nothing. Not while another thread steps. */
+mv_status mv_engine_load_drafts(mv_engine *engine, const char *path, mv_error *err);
+mv_status mv_engine_save_drafts(mv_engine *engine, const char *path, mv_error *err);
 
 /* Totals since the engine was made. */
 typedef struct mv_engine_stats {

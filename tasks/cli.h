@@ -118,6 +118,7 @@ typedef struct mv_cli_args {
   double temperature, top_p, repetition_penalty;
   uint64_t seed;
   mv_cli_list stop;
+  const char *draft_bank;
 
   /* what a command prints or writes */
   const char *overlay, *out, *dump;

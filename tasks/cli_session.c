@@ -37,7 +37,10 @@ static mv_status open_model(mv_session *session, mv_error *err) {
   mv_engine_options engine = {.no_speculation = args->speculate,
                               .no_prefix_cache = args->prefix_cache};
   MV_TRY(mv_engine_new(&session->engine, session->model, &engine, err));
-  return mv_teach_tasks(session->engine, mv_prompt_system(), err);
+  MV_TRY(mv_teach_tasks(session->engine, mv_prompt_system(), err));
+  if (args->draft_bank) MV_TRY(mv_teach_from(session->engine, args->draft_bank, err));
+  session->keeps_drafts = args->draft_bank != NULL; /* a file that was not read is not replaced */
+  return MV_OK;
 }
 
 mv_status mv_session_open(mv_session *session, const mv_cli_args *args, mv_error *err) {
@@ -65,6 +68,10 @@ static void show_profile(const mv_session *session) {
 
 void mv_session_close(mv_session *session) {
   if (session->model && session->args->profile) show_profile(session);
+  mv_error err;
+  if (session->engine && session->keeps_drafts &&
+      mv_engine_save_drafts(session->engine, session->args->draft_bank, &err) != MV_OK)
+    mv_cli_say("--draft-bank: %s", err.msg);
   mv_engine_free(session->engine);
   mv_model_close(session->model);
   mv_free(session->stop);

@@ -20,7 +20,8 @@ typedef struct mv_session {
   mv_engine *engine;
   mv_str *stop; /* args->stop */
   mv_cli_progress progress;
-  int streams;  /* show the answer's text as it comes */
+  int keeps_drafts; /* in args->draft_bank, when it closes */
+  int streams;      /* show the answer's text as it comes */
   int streamed; /* the last character shown: 0 nothing was, '\n' the cursor is at a line's start */
 } mv_session;
 

@@ -470,6 +470,11 @@ const mv_cli_option mv_cli_options[] = {
      0, "auto|off", "Draft tokens ahead and check them together; answers never depend on it"},
     {"prefix-cache", "MODE", MV_CLI_CHOICE, AT(prefix_cache), SERVE | RUN | E_ASK, 0, DECODING,
      "on", 0, 0, "on|off", "Reuse the common start of prompts; answers never depend on it"},
+    {"draft-bank", "FILE", MV_CLI_FILE, AT(draft_bank), SERVE | RUN | E_ASK, 0, DECODING, NULL, 0,
+     0, NULL,
+     "Start with what earlier runs learned for drafting, and keep it there at the end; the file "
+     "holds "
+     "token ids of recent prompts and answers"},
 
     {"quiet", NULL, MV_CLI_SWITCH, AT(quiet),
      SERVE | RUN | E_ALL | PROMPT | INFO | IMAGE | TOKENIZE, 0, GENERAL, NULL, 0, 0, NULL,

@@ -55,7 +55,8 @@ static mv_status fill_options(const mv_cli_args *args, const mv_session *session
                           .read_s = args->serve.read_s,
                           .quiet = args->quiet,
                           .no_prefix_cache = args->prefix_cache == 1,
-                          .no_speculation = args->speculate == 1};
+                          .no_speculation = args->speculate == 1,
+                          .draft_bank = args->draft_bank};
   mv_session_request((mv_session *)session, &o->defaults);
   o->defaults.on_progress = NULL;
   o->defaults.on_text = NULL;
@@ -103,8 +104,9 @@ static mv_status serve(const mv_cli_args *args, mv_session *session, const mv_bu
     mv_cli_note(args, "serve: %s is open to other machines and asks for no key (--api-key-file)",
                 options.host);
   run_until_signal(args, server, signals);
+  mv_status status = mv_server_stop(server, err);
   mv_server_free(server);
-  return MV_OK;
+  return status;
 }
 
 int mv_cmd_serve(const mv_cli_args *args) {

@@ -34,6 +34,8 @@ typedef struct mv_serve_options {
   int read_s;         /* to send a request, or to take in a reply's next part */
   int quiet;          /* no access log */
   int no_prefix_cache, no_speculation;
+  const char
+      *draft_bank;     /* where drafts are learned from, and kept by mv_server_stop; NULL: none */
   mv_request defaults; /* decoding where a request does not say */
 } mv_serve_options;
 
@@ -50,7 +52,9 @@ void mv_server_quiesce(mv_server *server);
 int mv_server_drain(mv_server *server, int timeout_ms);
 /* Ends the requests at work with what they have. */
 void mv_server_cancel(mv_server *server);
-void mv_server_free(mv_server *server); /* accepts NULL */
+/* Ends the port, the requests and the threads, and keeps what was learned. */
+mv_status mv_server_stop(mv_server *server, mv_error *err);
+void mv_server_free(mv_server *server); /* accepts NULL; stops it */
 
 #ifdef __cplusplus
 }

@@ -396,6 +396,7 @@ static mv_status start(mv_server *server, mv_error *err) {
   MV_TRY(make_upload_dir(server, err));
   MV_TRY(mv_engine_new(&server->engine, server->model, &options, err));
   MV_TRY(mv_teach_tasks(server->engine, mv_prompt_system(), err));
+  if (o->draft_bank) MV_TRY(mv_teach_from(server->engine, o->draft_bank, err));
   if (pthread_create(&server->engine_thread, NULL, mv_server_engine_main, server) != 0)
     return mv_fail(err, MV_ERR_MEMORY, "cannot start a thread");
   server->has_threads = 1;
@@ -459,16 +460,25 @@ void mv_server_cancel(mv_server *server) {
   pthread_mutex_unlock(&server->lock);
 }
 
-void mv_server_free(mv_server *server) {
-  if (!server) return;
+mv_status mv_server_stop(mv_server *server, mv_error *err) {
+  int was_running = server->daemon != NULL;
   atomic_store(&server->stopping, 1);
   if (server->daemon) {
     mv_server_cancel(server);
     MHD_stop_daemon(server->daemon);
+    server->daemon = NULL;
   }
   atomic_store(&server->over, 1);
   if (server->has_threads > 0) pthread_join(server->engine_thread, NULL);
   if (server->has_threads > 1) pthread_join(server->watch_thread, NULL);
+  server->has_threads = 0;
+  if (!was_running || !server->options->draft_bank) return MV_OK;
+  return mv_engine_save_drafts(server->engine, server->options->draft_bank, err);
+}
+
+void mv_server_free(mv_server *server) {
+  if (!server) return;
+  mv_server_stop(server, NULL);
   mv_engine_free(server->engine);
   if (server->upload_dir) rmdir(server->upload_dir);
   mv_free(server->upload_dir);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "runtime/file.h"
 #include "tasks/cot_targets.h"
 #include "tasks/prompts.h"
 
@@ -47,4 +48,8 @@ mv_status mv_teach_tasks(mv_engine *engine, mv_str system, mv_error *err) {
     mv_buf_free(&answer);
   }
   return status;
+}
+
+mv_status mv_teach_from(mv_engine *engine, const char *path, mv_error *err) {
+  return mv_file_exists(path) ? mv_engine_load_drafts(engine, path, err) : MV_OK;
 }

@@ -16,6 +16,9 @@ mv_status mv_teach_example(mv_task task, mv_buf *prompt, mv_buf *answer, mv_erro
  * and numbers that occur nowhere else. `system` is the system message requests will have. */
 mv_status mv_teach_tasks(mv_engine *engine, mv_str system, mv_error *err);
 
+/* What an earlier process learned and saved there; a file that is not there yet is nothing. */
+mv_status mv_teach_from(mv_engine *engine, const char *path, mv_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -555,6 +555,22 @@ class Measure(Case):
             self.assertEqual(plain["speculation"], {"steps": 4, "drafted": 0, "accepted": 0})
             self.assertEqual(plain["response"], got["response"])
 
+    def test_keeps_what_it_learned_in_a_bank_of_drafts(self):
+        bank, question = self.file("drafts.jsonl"), ["--label", "tumor", "--pixel-size", "0.5"]
+        asked = ["size", "tests/data/samples/phantom1.png", *question, "--json", "--draft-bank", bank]
+        first, second = (json.loads(self.succeeds(*asked)) for _ in range(2))
+        self.assertEqual(first["response"], second["response"])
+        self.assertLess(second["speculation"]["steps"], first["speculation"]["steps"])
+        with open(bank) as f:
+            head, pattern = (json.loads(line) for line in list(f)[:2])
+        self.assertEqual((head["format"], head["version"]), ("medvision drafts", 1))
+        self.assertEqual(pattern["family"], "size")
+        with open(bank, "w") as f:
+            f.write("not drafts")
+        self.fails(1, "drafts.jsonl: line 1", *asked)
+        with open(bank) as f:
+            self.assertEqual(f.read(), "not drafts")
+
     def test_answers_manifest_lines_of_any_task(self):
         lines = [{"id": 1, "task": "size", "image": PICTURE, "label": "tumor",
                   "pixel_size": [0.5, 0.5]},
