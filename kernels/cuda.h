@@ -58,9 +58,10 @@ int mv_cuda_check(mv_device *device, cudaError_t error, const char *what);
  * Adds n_bytes at `what` to the fingerprint. */
 int mv_cuda_may_launch(mv_device *device, const void *what, size_t n_bytes);
 
-/* Whether a kernel may start before the one ahead of it ends (mv_pdl_wait): within a step, where
- * nobody writes weights, on cards from sm_90 on. Every kernel that MV_LAUNCH is given waits. */
-int mv_cuda_may_overlap(const mv_device *device);
+/* Whether what is launched now may start before what is ahead of it ends (mv_pdl_wait): within a
+ * step, where nobody writes weights, on cards from sm_90 on, behind another kernel of ours and not
+ * behind a copy. `is_kernel`: whether it is one itself; all that MV_LAUNCH is given wait. */
+int mv_cuda_may_overlap(mv_device *device, int is_kernel);
 
 /* Copies what the host describes to the device, in order with the launches after it, and returns
  * where it will be: valid for the launches of this operation and until the step ends. NULL with a
@@ -148,7 +149,7 @@ static inline void mv_cuda_launch(mv_device *device, const char *name, void (*ke
   (void)each;
   if (!launch) return;
   mv_launch_shape how = {grid, block, shared_bytes, mv_cuda_of(device)->stream};
-  how.overlap = mv_cuda_may_overlap(device);
+  how.overlap = mv_cuda_may_overlap(device, 1);
   mv_cuda_check(device, mv_launch(how, kernel, static_cast<Param>(args)...), name);
 }
 

@@ -48,6 +48,7 @@ typedef struct graph {
 
 struct mv_cuda_steps {
   int pass;
+  int after_kernel;   /* whether the last thing launched is a kernel of ours */
   fingerprint print;  /* of the pass so far */
   size_t n_described; /* bytes of the step's arena, from its first pass */
   arena direct, step;
@@ -100,9 +101,11 @@ int mv_cuda_may_launch(mv_device *device, const void *what, size_t n_bytes) {
   return s->pass != DESCRIBE;
 }
 
-int mv_cuda_may_overlap(const mv_device *device) {
-  const mv_cuda *cuda = device->impl;
-  return cuda->overlaps && cuda->steps->pass != DIRECT;
+int mv_cuda_may_overlap(mv_device *device, int is_kernel) {
+  struct mv_cuda_steps *s = steps_of(device);
+  int after_kernel = s->after_kernel;
+  s->after_kernel = is_kernel;
+  return after_kernel && is_kernel && s->pass != DIRECT && mv_cuda_of(device)->overlaps;
 }
 
 /* ---- arenas ---- */
@@ -218,11 +221,12 @@ void mv_cuda_upload(mv_device *device, void *dst, const void *src, size_t n_byte
   add(&s->print, &dst, sizeof dst);
   add(&s->print, &from, sizeof from);
   add(&s->print, &n_bytes, sizeof n_bytes);
-  if (s->pass != DESCRIBE)
-    mv_cuda_check(
-        device,
-        cudaMemcpyAsync(dst, from, n_bytes, cudaMemcpyHostToDevice, mv_cuda_of(device)->stream),
-        "upload");
+  if (s->pass == DESCRIBE) return;
+  mv_cuda_may_overlap(device, 0);
+  mv_cuda_check(
+      device,
+      cudaMemcpyAsync(dst, from, n_bytes, cudaMemcpyHostToDevice, mv_cuda_of(device)->stream),
+      "upload");
 }
 
 /* ---- graphs ---- */
@@ -261,6 +265,7 @@ static void replay(mv_device *device, graph *g) {
 
 static void begin_pass(struct mv_cuda_steps *s, int pass) {
   s->pass = pass;
+  s->after_kernel = 0;
   forget(&s->step);
   restart(&s->print);
 }

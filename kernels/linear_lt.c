@@ -176,6 +176,7 @@ static void run_call(mv_device *device, call *c) {
   }
   c->algo = *algo;
   if (!mv_cuda_may_launch(device, c, sizeof *c)) return;
+  mv_cuda_may_overlap(device, 0);
   mv_lt_product p;
   if (mv_lt_product_open(device, &p, &c->key, c->ldx, c->ldy))
     mv_lt_check(device,

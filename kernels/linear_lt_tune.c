@@ -5,7 +5,7 @@
 #include "runtime/memory.h"
 
 #define CANDIDATES 32
-#define PROBE_ROWS 64  /* compared bit for bit, at either end of the result */
+#define PROBE_ROWS 16  /* compared bit for bit, at either end of the result */
 #define ENOUGH_MS 3.0f /* of timing for one candidate */
 #define MAX_REPEATS 20
 

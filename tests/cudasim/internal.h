@@ -254,6 +254,8 @@ bool range_ok(const void *p, size_t n_bytes, const char *what, bool host_ok);
 /* ---- stream.cpp */
 typedef std::function<cudaError_t()> stream_op;
 cudaError_t submit(cudaStream_t stream, stream_op op); /* runs, queues or captures */
+/* Notes whether what is submitted next is a kernel; returns whether the last was one. */
+bool note_kernel(cudaStream_t stream, bool is_kernel);
 bool refused_in_capture(const char *function);
 extern std::recursive_mutex api_mutex;
 void synchronise_blocking_streams(void);

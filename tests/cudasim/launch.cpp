@@ -306,6 +306,8 @@ cudaError_t launch(const launch_dims &dims, cudaStream_t stream, const void *ker
     if (n_block > (uint64_t)per_sm * (uint64_t)config.sms)
       return remember(cudaErrorCooperativeLaunchTooLarge);
   }
+  if (!note_kernel(stream, true) && dims.overlap)
+    report("launch", "overlap asked for behind what is no kernel");
   return remember(submit(stream, [=] { return run_launch(dims, kernel, call); }));
 }
 

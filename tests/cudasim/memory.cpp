@@ -106,6 +106,7 @@ cudaError_t copy_async(void *dst, const void *src, size_t n_bytes, cudaMemcpyKin
   const bool from_pageable = !device_region.holds(src) && !is_pinned(src);
   const bool to_pageable = !device_region.holds(dst) && !is_pinned(dst);
   const bool captured = stream_is_capturing(stream);
+  note_kernel(stream, false);
   if (from_pageable && !captured && n_bytes) {
     auto staged =
         std::make_shared<std::vector<char>>((const char *)src, (const char *)src + n_bytes);
@@ -270,6 +271,7 @@ cudaError_t cudaMemset(void *dst, int value, size_t n_bytes) {
 
 cudaError_t cudaMemsetAsync(void *dst, int value, size_t n_bytes, cudaStream_t stream) {
   API_BEGIN();
+  note_kernel(stream, false);
   return remember(submit(stream, [=] { return set(dst, value, n_bytes); }));
 }
 

@@ -11,6 +11,7 @@ struct CUstream_st {
   std::deque<sim::stream_op> queue;
   bool is_blocking; /* waits for the default stream, and it for this one */
   bool is_capturing, is_origin;
+  bool is_behind_kernel = false; /* what was submitted last is a kernel */
 };
 
 struct CUevent_st {
@@ -99,6 +100,13 @@ bool refused_in_capture(const char *function) {
   report("capture", "%s while a stream is capturing", function);
   capture_is_spoiled = true;
   return true;
+}
+
+bool note_kernel(cudaStream_t stream, bool is_kernel) {
+  if (!stream || !known(stream)) return is_kernel;
+  const bool was = stream->is_behind_kernel;
+  stream->is_behind_kernel = is_kernel;
+  return was;
 }
 
 cudaError_t submit(cudaStream_t stream, stream_op op) {
