@@ -29,7 +29,8 @@
 typedef struct bench_options {
   const char *op, *simd, *device, *compare;
   const char *profile; /* one row, a few times, and nothing else */
-  int n_thread, json, quick, help;
+  int n_thread, json, quick, help, argc;
+  char **argv;
 } bench_options;
 
 typedef struct bench_result {
@@ -244,6 +245,7 @@ static void json_machine(mv_json_writer *w, const bench_machine *m, const mv_dev
                          const bench_options *o) {
   mv_json_key(w, "bench");
   mv_json_text(w, "kernels");
+  bench_json_command(w, o->argc, o->argv);
   mv_json_key(w, "machine");
   mv_json_begin_object(w);
   mv_json_key(w, "device");
@@ -357,6 +359,8 @@ int mv_bench_kernels_main(int argc, char **argv, const char *default_model) {
     fputs(help_text, stdout);
     return 0;
   }
+  o.argc = argc;
+  o.argv = argv;
   mv_status status = run(&o, &json, &n_wrong, &err);
   if (status != MV_OK)
     code = bench_failed("kernels", &err);

@@ -29,7 +29,9 @@
 
 typedef struct serve_options {
   const char *base_url, *endpoint, *model, *label, *api_key_file, *workload, *goodput, *burstiness;
-  const char *compare;
+  const char *compare, *write_requests;
+  int argc;
+  char **argv;
   int n_input, n_output, n_request, max_concurrency, n_warmup, seed, timeout_s, ready_s;
   int respect_eos, json, help;
   double rate;
@@ -91,6 +93,7 @@ static const char help_text[] =
     "(128)\n"
     "  --no-ignore-eos      for servers that refuse \"ignore_eos\"\n"
     "\n"
+    "  --write-requests FILE  the requests' bodies as JSON lines, for engines without a server\n"
     "  --goodput LIMITS     count requests within limits in ms: ttft:2000,tpot:50,e2el:30000\n"
     "  --compare FILE       exit 1 where a figure is worse than in that --json output by more "
     "than\n"
@@ -130,6 +133,7 @@ static int parse(int argc, char **argv, serve_options *o) {
                                   {"--no-ignore-eos", BENCH_FLAG(&o->respect_eos)},
                                   {"--goodput", BENCH_TEXT(&o->goodput)},
                                   {"--compare", BENCH_TEXT(&o->compare)},
+                                  {"--write-requests", BENCH_TEXT(&o->write_requests)},
                                   {"--json", BENCH_FLAG(&o->json)},
                                   {"--help", BENCH_FLAG(&o->help)},
                                   {"-h", BENCH_FLAG(&o->help)}};
@@ -284,6 +288,24 @@ static mv_status warm_up(serve_run *r, mv_error *err) {
   return MV_OK;
 }
 
+static mv_status write_requests(const serve_run *r, mv_error *err) {
+  mv_outfile file = {0};
+  mv_buf body = {0};
+  MV_TRY(mv_outfile_open(&file, r->o.write_requests, err));
+  mv_status status = MV_OK;
+  for (int i = 0; status == MV_OK && i < r->workload.n_ask; i++) {
+    const bench_ask *ask = &r->workload.asks[i];
+    status = bench_body(&r->bodies, ask, r->workload.kinds[ask->kind].n_output, &body, err);
+    mv_buf_char(&body, '\n');
+    if (status == MV_OK) status = mv_buf_status(&body, err);
+    if (status == MV_OK) fwrite(body.ptr, 1, body.len, file.stream);
+  }
+  mv_buf_free(&body);
+  if (status == MV_OK) return mv_outfile_commit(&file, err);
+  mv_outfile_discard(&file);
+  return status;
+}
+
 static mv_status read_key(serve_run *r, mv_error *err) {
   if (!r->o.api_key_file) return MV_OK;
   MV_TRY(mv_file_read(r->o.api_key_file, 65536, &r->api_key, err));
@@ -302,6 +324,10 @@ static mv_status open_all(serve_run *r, mv_error *err) {
   r->workload.salt =
       (unsigned)(time(NULL) % 1000003 * 7919); /* the server may remember a run before */
   MV_TRY(bench_workload_plan(&r->workload, o->n_request, 0, (uint64_t)o->seed, err));
+  for (int i = 0; i < r->workload.n_kind; i++)
+    if (r->workload.kinds[i].recorded.n)
+      return mv_fail(err, MV_ERR_USAGE, "%s: a server cannot be made to give recorded answers",
+                     o->workload);
   MV_TRY(read_key(r, err));
   mv_buf_printf(&r->url, "%s%s", o->base_url, o->endpoint);
   MV_TRY(mv_buf_status(&r->url, err));
@@ -317,6 +343,7 @@ static mv_status open_all(serve_run *r, mv_error *err) {
   MV_TRY(find_model(r, err));
   MV_TRY(fit(r, err));
   MV_TRY(bench_bodies_draw(&r->bodies, err));
+  if (o->write_requests) MV_TRY(write_requests(r, err));
   return warm_up(r, err);
 }
 
@@ -406,6 +433,7 @@ static void json_head(mv_json_writer *w, const serve_run *r) {
   const char *slash = r->o.workload ? strrchr(r->o.workload, '/') : NULL;
   strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
   bench_json_text(w, "bench", "serve");
+  bench_json_command(w, r->o.argc, r->o.argv);
   bench_json_text(w, "engine", r->o.label);
   bench_json_text(w, "date", date);
   bench_json_text(w, "model", r->model_name.ptr);
@@ -492,6 +520,8 @@ int mv_bench_serve_main(int argc, char **argv, const char *default_model) {
     fputs(help_text, stdout);
     return 0;
   }
+  r.o.argc = argc;
+  r.o.argv = argv;
   mv_status status = open_all(&r, &err);
   if (status == MV_OK) status = run_loop(&r, &err);
   code = status == MV_OK ? report(&r) : bench_failed("serve", &err);

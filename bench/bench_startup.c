@@ -31,7 +31,8 @@ extern char **environ;
 
 typedef struct startup_options {
   const char *model, *device, *dtype, *image, *cache, *threads, *compare;
-  int n_run, json, help;
+  int n_run, json, help, argc;
+  char **argv;
 } startup_options;
 
 /* One state of the page cache. */
@@ -181,6 +182,7 @@ static void write_json(mv_buf *out, const startup_options *o, const startup *s) 
   const char *slash = strrchr(o->model, '/');
   mv_json_begin_object(w);
   bench_json_text(w, "bench", "startup");
+  bench_json_command(w, o->argc, o->argv);
   bench_json_text(w, "engine", "medvision");
   bench_json_text(w, "version", MV_VERSION);
   bench_json_text(w, "model", slash && slash[1] ? slash + 1 : o->model);
@@ -233,6 +235,8 @@ int mv_bench_startup_main(int argc, char **argv, const char *default_model) {
     return 0;
   }
   if (!o.model) o.model = default_model;
+  o.argc = argc;
+  o.argv = argv;
   if (measure_all(&o, &json, &err) != MV_OK)
     code = bench_failed("startup", &err);
   else

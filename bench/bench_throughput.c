@@ -117,6 +117,8 @@ int mv_bench_throughput_main(int argc, char **argv, const char *default_model) {
     return 0;
   }
   if (!o.subject.model) o.subject.model = default_model;
+  o.subject.argc = argc;
+  o.subject.argv = argv;
   if (measure(&t, &o, &json, &err) != MV_OK)
     code = bench_failed("throughput", &err);
   else

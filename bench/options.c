@@ -67,6 +67,16 @@ int bench_parse_options(const char *name, int argc, char **argv, const bench_opt
   return bench_parse(&a, argc, argv);
 }
 
+void bench_json_command(mv_json_writer *w, int argc, char **argv) {
+  mv_buf line = {0};
+  mv_buf_text(&line, "medvision bench");
+  for (int i = 0; i < argc; i++) mv_buf_printf(&line, " %s", argv[i]);
+  mv_json_key(w, "command");
+  mv_json_string(w, mv_buf_view(&line));
+  if (line.failed) w->out->failed = 1;
+  mv_buf_free(&line);
+}
+
 int bench_failed(const char *name, const mv_error *err) {
   fprintf(stderr, "medvision: bench %s: %s\n", name, err->msg);
   return err->code == MV_ERR_USAGE ? 2 : 1;

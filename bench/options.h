@@ -2,6 +2,7 @@
 #ifndef MV_BENCH_OPTIONS_H
 #define MV_BENCH_OPTIONS_H
 
+#include "runtime/json.h"
 #include "runtime/medvision.h"
 
 #ifdef __cplusplus
@@ -38,6 +39,9 @@ int bench_parse(bench_arguments *arguments, int argc, char **argv);
 /* The same for a benchmark without operands. */
 int bench_parse_options(const char *name, int argc, char **argv, const bench_option *options,
                         int n);
+
+/* "command": what was typed. */
+void bench_json_command(mv_json_writer *w, int argc, char **argv);
 
 /* A line on standard error; returns the exit code of err. */
 int bench_failed(const char *name, const mv_error *err);

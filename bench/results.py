@@ -1,12 +1,16 @@
-"""Write bench/RESULTS.md from bench/results/: results.py [FOLDER]. Standard library only.
+"""Write bench/RESULTS.md, its pictures and the README's figures from bench/results/. Standard library only.
 
-    machine-*.json    what benches ran on: written by `results.py --machine NAME`
-    peers-*.jsonl     one line an engine (bench/peers/run.sh)
-    kernels-*.json    medvision bench kernels --json
-    throughput-*.jsonl  medvision bench throughput --json
+    results.py                 all of it; pictures are drawn by PROGRAM (build/medvision) bench plot
+    results.py --check         exit code 1 where RESULTS.md or the README says something else
+    results.py --machine NAME  writes machine-NAME.json: what the benches run on
 
-Every table says which file it is made from. Exit code 1 when engines on one prompt disagree on the
-first greedy tokens: they did not run the same model.
+    machine-*.json      the machine
+    peers-*.jsonl       one line an engine (bench/peers/run.sh)
+    kernels-*.json      medvision bench kernels --json
+    latency-*.jsonl, throughput-*.jsonl, serve-*.jsonl, startup-*.jsonl   the other benchmarks' lines
+
+Every table says which file it is made from and which commands made that. Exit code 1 also when engines on
+one prompt disagree on the first greedy tokens: they did not run the same model.
 """
 import datetime
 import glob
@@ -95,7 +99,7 @@ def peers(path):
 def kernels(path):
     doc = load(path)
     m = doc["machine"]
-    text = "`medvision bench kernels --json`; %s" % ", ".join(
+    text = commands([doc]) + "%s" % ", ".join(
         "%s %s" % (k, round(v) if isinstance(v, float) else v) for k, v in m.items()) + ".\n\n"
     rows = [[r["phase"], r["op"], r["what"], "%.4f" % r["median_ms"],
              "%.1f" % (r["bytes"] / r["median_ms"] / 1e6), "%.1f" % (r["flops"] / r["median_ms"] / 1e6),
@@ -103,31 +107,140 @@ def kernels(path):
     return text + table(["phase", "operation", "what", "median, ms", "GB/s", "GFLOP/s", "of the limit"], rows)
 
 
+def commands(lines):
+    """The commands of the lines, each once, as a block."""
+    found = list(dict.fromkeys(n["command"] for n in lines if "command" in n))
+    return "```\n%s\n```\n\n" % "\n".join(found) if found else ""
+
+
+def name_of(line):
+    """Model, workload and how much of it at a time."""
+    load = ""
+    if "batch_size" in line:
+        load = "batch %d" % line["batch_size"]
+    elif line["bench"] == "serve":
+        load = "%s requests/s" % line["request_rate"]
+    elif "num_prompts" in line:
+        load = "%d at once" % line["num_prompts"]
+    return [line["engine"], line["model"], os.path.basename(line["workload"]), load]
+
+
+def ms(line, name, which="median"):
+    value = line.get("%s_%s_ms" % (which, name))
+    return "" if value is None else "%.3g" % value if value < 100 else "%.0f" % value
+
+
+def latency(path):
+    lines = load(path)
+    rows = [name_of(n) + [ms(n, "ttft"), ms(n, "ttft", "p99"), ms(n, "tpot"), ms(n, "tpot", "p99"), ms(n, "e2el"),
+                          "%.0f" % n["output_throughput"], "%.0f %%" % n["tpot_roofline_percent"],
+                          "%.0f" % (n["peak_rss_bytes"] / 2**20)] for n in lines]
+    return commands(lines) + table(["engine", "model", "workload", "load", "TTFT, ms", "p99", "TPOT, ms", "p99",
+                                    "whole, ms", "output tokens/s", "of the roofline", "peak memory, MiB"], rows)
+
+
 def throughput(path):
-    rows = [[os.path.basename(n["workload"]), n["device"], n["dtype"], n["completed"],
-             "%.3f" % n["request_throughput"], "%.0f" % n["output_throughput"],
-             "%.0f" % n["total_token_throughput"], "%.0f" % n["median_ttft_ms"]] for n in load(path)]
-    return "`medvision bench throughput`\n\n" + table(
-        ["workload", "device", "dtype", "requests", "requests/s", "output tokens/s", "all tokens/s",
-         "median TTFT, ms"], rows)
+    lines = load(path)
+    rows = [name_of(n) + ["%.3f" % n["request_throughput"], "%.0f" % n["output_throughput"],
+                          "%.0f" % n["total_token_throughput"], ms(n, "ttft"),
+                          "%.0f %%" % (100 * n.get("cached_tokens", 0) / n["total_input_tokens"]),
+                          "%d of %d" % (n.get("images", 0) - n.get("images_seen", 0), n.get("images", 0))]
+            for n in lines]
+    return commands(lines) + table(["engine", "model", "workload", "load", "requests/s", "output tokens/s",
+                                    "all tokens/s", "TTFT, ms", "prompt cached", "pictures cached"], rows)
 
 
-def page(folder):
-    parts, disagree = ["# Results\n", "Made by `bench/results.py` from the files named; nothing by hand.\n"], False
-    for machine in files(folder, "machine-*.json"):
-        name = os.path.basename(machine)[len("machine-"):-len(".json")]
-        parts += ["## %s\n" % name, describe(machine)]
-        for path in files(folder, "*-%s.json*" % name):
-            kind = os.path.basename(path).split("-")[0]
+def serve(path):
+    lines = load(path)
+    rows = [name_of(n) + ["%.3f" % n["request_throughput"], "%.0f" % n["output_throughput"], ms(n, "ttft"),
+                          ms(n, "ttft", "p99"), ms(n, "tpot"), ms(n, "tpot", "p99"), ms(n, "e2el"),
+                          "%.3f" % n["request_goodput"] if "request_goodput" in n else "",
+                          n["failed"]] for n in lines]
+    return commands(lines) + table(["engine", "model", "workload", "load", "requests/s", "output tokens/s", "TTFT, ms",
+                                    "p99", "TPOT, ms", "p99", "whole, ms", "goodput", "failed"], rows)
+
+
+def startup(path):
+    lines = load(path)
+    rows = [[n["model"], n["page_cache"], "%.0f %%" % n["resident_percent"], ms(n, "startup"),
+             ms(n, "startup", "p90")] for n in lines]
+    return commands(lines) + table(["model", "page cache", "of the files in it", "to the first token, ms", "p90"], rows)
+
+
+KINDS = {"kernels": kernels, "latency": latency, "throughput": throughput, "serve": serve, "startup": startup}
+
+
+def draw(folder, name):
+    """results/plots-NAME/*.svg"""
+    program = os.environ.get("PROGRAM", os.path.join(HERE, "..", "build", "medvision"))
+    inputs = [p for kind in KINDS if kind != "startup" for p in files(folder, "%s-%s.json*" % (kind, name))]
+    if inputs and os.access(program, os.X_OK):
+        subprocess.run([program, "bench", "plot", "--out", os.path.join(folder, "plots-" + name), *inputs],
+                       check=True, stdout=subprocess.DEVNULL)
+
+
+def pictures(folder, name):
+    return "".join("![%s](results/plots-%s/%s)\n\n" % (os.path.basename(p)[:-4], name, os.path.basename(p))
+                   for p in files(folder, "plots-%s/*.svg" % name))
+
+
+def section(folder, name):
+    """(text, whether engines disagree)"""
+    parts, disagree = ["## %s\n" % name, describe(os.path.join(folder, "machine-%s.json" % name))], False
+    for kind in ("peers", *KINDS):
+        for path in files(folder, "%s-%s.json*" % (kind, name)):
             if kind == "peers":
                 text, differ = peers(path)
                 disagree |= differ
-            elif kind in ("kernels", "throughput"):
-                text = {"kernels": kernels, "throughput": throughput}[kind](path)
             else:
-                continue
+                text = KINDS[kind](path)
             parts += ["### %s\n" % os.path.basename(path), text]
-    return "\n".join(parts), disagree
+    return "\n".join(parts + [pictures(folder, name)]), disagree
+
+
+def page(folder):
+    parts, disagree = ["# Results\n", "Made by `bench/results.py` from the files named; nothing by hand. What the fields "
+                                      "mean: [README.md](README.md).\n"], False
+    for machine in files(folder, "machine-*.json"):
+        text, differ = section(folder, os.path.basename(machine)[len("machine-"):-len(".json")])
+        parts.append(text)
+        disagree |= differ
+    return "\n".join(parts).rstrip() + "\n", disagree
+
+
+# ---- the README ---------------------------------------------------------------------------------
+
+README = os.path.join(HERE, "..", "README.md")
+BEGIN, END = "<!-- made by bench/results.py -->", "<!-- end -->"
+
+
+def summary(folder):
+    """The block of the README: the peers on this kind of machine."""
+    text = ""
+    for path in files(folder, "peers-*.jsonl"):
+        name = os.path.basename(path)[len("peers-"):-len(".jsonl")]
+        m = load(os.path.join(folder, "machine-%s.json" % name))
+        text += "On %s, %d cores, %s; %s" % (m["cpu"], m["cores"], m["date"], peers(path)[0])
+    return text.rstrip()
+
+
+def with_summary(readme, text):
+    start, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
+    return readme[:start] + "\n" + text + "\n" + readme[end:]
+
+
+def update(path, text, check):
+    """Whether the file was as it should be."""
+    old = ""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            old = f.read()
+    if old != text and check:
+        print("%s is not what bench/results.py makes of bench/results/" % os.path.relpath(path))
+    elif old != text:
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+    return old == text
 
 
 def main():
@@ -136,11 +249,15 @@ def main():
     if arguments[:1] == ["--machine"]:
         write_machine(folder, arguments[1])
         return 0
-    text, disagree = page(arguments[0] if arguments else folder)
-    with open(os.path.join(HERE, "RESULTS.md"), "w", encoding="utf-8") as f:
-        f.write(text)
-    print(text)
-    return int(disagree)
+    check = arguments[:1] == ["--check"]
+    for machine in files(folder, "machine-*.json") if not check else []:
+        draw(folder, os.path.basename(machine)[len("machine-"):-len(".json")])
+    text, disagree = page(folder)
+    with open(README, encoding="utf-8") as f:
+        readme = f.read()
+    same = update(os.path.join(HERE, "RESULTS.md"), text, check)
+    same &= update(README, with_summary(readme, summary(folder)), check)
+    return int(disagree or (check and not same))
 
 
 if __name__ == "__main__":

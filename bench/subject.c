@@ -6,8 +6,10 @@
 
 #include "bench/memory_use.h"
 #include "runtime/clock.h"
+#include "runtime/engine.h"
 #include "runtime/memory.h"
 #include "runtime/model.h"
+#include "tasks/teach.h"
 
 /* ---- requests ---- */
 
@@ -57,8 +59,33 @@ static mv_status fit(bench_subject *s, bench_kind *kind, mv_error *err) {
   return status;
 }
 
+/* A recorded question, which is given its recorded answer. */
+static mv_status submit_recorded(bench_subject *s, const bench_ask *ask, bench_watch *watch,
+                                 mv_error *err) {
+  const bench_kind *kind = &s->workload.kinds[ask->kind];
+  const mv_tokenizer *tokenizer = mv_model_tokenizer(s->model);
+  int row = ask->number % kind->recorded.n;
+  mv_ids ids = {0};
+  mv_request q;
+  mv_ticket ticket;
+  MV_TRY(show(s, kind->side, ask->picture, err));
+  base_request(s, kind, &q);
+  q.prompt = bench_recorded_text(&kind->recorded, row, "prompt");
+  q.system = bench_recorded_text(&kind->recorded, row, "system");
+  q.on_text = watch->itl ? on_text : NULL;
+  q.user = watch;
+  mv_str answer = bench_recorded_text(&kind->recorded, row, "answer");
+  mv_status status = mv_tokenizer_encode(tokenizer, answer, 0, &ids, err);
+  q.max_new_tokens = (int)ids.len;
+  if (status == MV_OK) status = mv_engine_submit(s->engine, &q, &ticket, err);
+  if (status == MV_OK) status = mv_engine_force(s->engine, ticket, ids.ids, ids.len, err);
+  mv_ids_free(&ids);
+  return status;
+}
+
 static mv_status submit(bench_subject *s, const bench_ask *ask, bench_watch *watch, mv_error *err) {
   const bench_kind *kind = &s->workload.kinds[ask->kind];
+  if (kind->recorded.n) return submit_recorded(s, ask, watch, err);
   mv_buf text = {0}, system = {0};
   mv_request q;
   mv_ticket ticket;
@@ -92,6 +119,7 @@ static void note(bench_subject *s, const mv_result *r) {
   s->n_done++;
   s->n_input += (int64_t)r->n_prompt;
   s->n_output += (int64_t)r->n_token;
+  s->n_step += (int64_t)r->n_step;
 }
 
 static mv_status take_finished(bench_subject *s, int measured, mv_error *err) {
@@ -162,6 +190,19 @@ static mv_status open_engine(bench_subject *s, mv_error *err) {
   return MV_OK;
 }
 
+/* Engines of the product know the tasks' examples. An answer that has come before is known by
+ * heart: more requests than answers would show drafts that are too good. */
+static mv_status prepare_recorded(bench_subject *s, const bench_kind *kind, mv_error *err) {
+  int n_ask = (s->workload.n_ask + s->workload.n_kind - 1) / s->workload.n_kind;
+  if (!s->o->speculate) return MV_OK;
+  if (n_ask > kind->recorded.n)
+    return mv_fail(
+        err, MV_ERR_USAGE,
+        "%s: %d answers are recorded, and %d requests would repeat some (with --speculate)",
+        kind->name, kind->recorded.n, n_ask);
+  return mv_teach_tasks(s->engine, bench_recorded_text(&kind->recorded, 0, "system"), err);
+}
+
 mv_status bench_subject_open(bench_subject *s, const bench_subject_options *o, int n_ask, int block,
                              mv_error *err) {
   static const char *const names[BENCH_N_SAMPLE] = {"ttft",  "tpot",   "itl",     "e2el",  "queue",
@@ -172,14 +213,17 @@ mv_status bench_subject_open(bench_subject *s, const bench_subject_options *o, i
   MV_TRY(bench_workload_read(&s->workload, o->workload, o->n_input, o->n_output, err));
   MV_TRY(bench_workload_plan(&s->workload, n_ask, block, (uint64_t)o->seed, err));
   MV_TRY(open_engine(s, err));
-  for (int i = 0; i < s->workload.n_kind; i++) MV_TRY(fit(s, &s->workload.kinds[i], err));
+  for (int i = 0; i < s->workload.n_kind; i++) {
+    bench_kind *kind = &s->workload.kinds[i];
+    MV_TRY(kind->recorded.n ? prepare_recorded(s, kind, err) : fit(s, kind, err));
+  }
   bench_subject_reset(s);
   return MV_OK;
 }
 
 void bench_subject_reset(bench_subject *s) {
   for (int i = 0; i < BENCH_N_SAMPLE; i++) s->samples[i].n = 0;
-  s->n_done = s->n_input = s->n_output = 0;
+  s->n_done = s->n_input = s->n_output = s->n_step = 0;
   s->busy_ms = s->cpu_ms = 0;
   bench_gpu_meter_reset(&s->meter);
   mv_engine_get_stats(s->engine, &s->was);
@@ -220,6 +264,7 @@ static const char *base_name(const char *path) {
 
 void bench_subject_head(mv_json_writer *w, const char *bench, const bench_subject *s) {
   bench_json_text(w, "bench", bench);
+  bench_json_command(w, s->o->argc, s->o->argv);
   bench_json_text(w, "engine", "medvision");
   bench_json_text(w, "version", MV_VERSION);
   bench_json_text(w, "model", s->o->random ? s->o->random : base_name(s->o->model));
@@ -240,6 +285,7 @@ static void counts(mv_json_writer *w, const bench_subject *s) {
   bench_json_int(w, "drafted_tokens", (int64_t)n.n_drafted);
   bench_json_int(w, "accepted_tokens", (int64_t)n.n_accepted);
   bench_json_int(w, "steps", (int64_t)n.n_step);
+  if (s->n_step) bench_json_double(w, "tokens_per_step", (double)s->n_output / (double)s->n_step);
 }
 
 static void rates(mv_json_writer *w, const bench_subject *s) {

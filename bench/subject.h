@@ -21,6 +21,8 @@ typedef struct bench_subject_options {
   const char *model, *random, *device, *dtype, *workload, *image, *compare;
   int n_thread, n_input, n_output, max_batch, no_prefix_cache, speculate, seed;
   int json, help;
+  int argc; /* what was typed */
+  char **argv;
 } bench_subject_options;
 
 /* The rows of the table of options that these are, and their defaults' text for --help. */
@@ -85,11 +87,11 @@ typedef struct bench_subject {
 
   /* since bench_subject_reset */
   bench_sample samples[BENCH_N_SAMPLE];
-  int64_t n_done, n_input, n_output;
-  double busy_ms;      /* while requests were at work, warm-up left out */
-  double cpu_ms;       /* of all threads meanwhile */
-  mv_engine_stats was; /* the engine's counts at the reset */
-  mv_result last;      /* owns */
+  int64_t n_done, n_input, n_output, n_step; /* steps that gave a request tokens */
+  double busy_ms;                            /* while requests were at work, warm-up left out */
+  double cpu_ms;                             /* of all threads meanwhile */
+  mv_engine_stats was;                       /* the engine's counts at the reset */
+  mv_result last;                            /* owns */
 } bench_subject;
 
 /* Opens what the options say, and plans n_ask requests, shuffled in blocks. */

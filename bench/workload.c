@@ -8,6 +8,7 @@
 #include "runtime/memory.h"
 
 #define MAX_TOKENS 1000000
+#define MAX_FILE_BYTES ((size_t)64 << 20)
 
 double bench_random(uint64_t *state) { /* splitmix64 */
   uint64_t z = *state += 0x9e3779b97f4a7c15u;
@@ -39,8 +40,9 @@ static mv_status flag(const mv_json *line, const char *key, int *out, mv_error *
 }
 
 static mv_status check_keys(const mv_json *line, mv_error *err) {
-  static const char *const known[] = {"name",  "input_len",  "output_len", "system_len",
-                                      "image", "shared_len", "share",      "text_first"};
+  static const char *const known[] = {"name",       "input_len",  "output_len",
+                                      "system_len", "image",      "shared_len",
+                                      "share",      "text_first", "recorded"};
   if (!mv_json_is(line, MV_JSON_OBJECT)) return mv_fail(err, MV_ERR_FORMAT, "expected an object");
   for (const mv_json *item = line->first; item; item = item->next) {
     size_t k = 0;
@@ -51,23 +53,105 @@ static mv_status check_keys(const mv_json *line, mv_error *err) {
   return MV_OK;
 }
 
-static mv_status read_kind(const mv_json *line, bench_kind *k, mv_error *err) {
+/* ---- what was recorded ---- */
+
+mv_str bench_recorded_text(const bench_recorded *r, int row, const char *key) {
+  const mv_json *text = mv_json_get(r->docs[row].root, key);
+  return mv_json_is(text, MV_JSON_STRING) ? text->text : mv_str_of("");
+}
+
+static mv_status add_recorded(bench_recorded *r, mv_str line, mv_error *err) {
+  mv_json_doc *grown = mv_realloc(r->docs, (size_t)(r->n + 1) * sizeof *grown);
+  if (!grown) return mv_fail(err, MV_ERR_MEMORY, "no memory for recorded answers");
+  r->docs = grown;
+  r->docs[r->n] = (mv_json_doc){0};
+  MV_TRY(mv_json_parse(&r->docs[r->n], line, err));
+  r->n++;
+  if (bench_recorded_text(r, r->n - 1, "prompt").len &&
+      bench_recorded_text(r, r->n - 1, "answer").len)
+    return MV_OK;
+  return mv_fail(err, MV_ERR_FORMAT, "expected texts \"prompt\" and \"answer\"");
+}
+
+static void free_recorded(bench_recorded *r) {
+  for (int i = 0; i < r->n; i++) mv_json_doc_free(&r->docs[i]);
+  mv_free(r->docs);
+  *r = (bench_recorded){0};
+}
+
+typedef mv_status take_line(void *user, mv_str line, mv_error *err);
+
+/* Calls `take` with every line that is not blank; failures name file and line. */
+static mv_status each_line(const char *path, take_line *take, void *user, mv_error *err) {
+  mv_buf file = {0};
+  mv_status status = mv_file_read(path, MAX_FILE_BYTES, &file, err);
+  mv_str rest = mv_buf_view(&file);
+  for (int line = 1; status == MV_OK && rest.len; line++) {
+    const char *end = memchr(rest.ptr, '\n', rest.len);
+    size_t n = end ? (size_t)(end - rest.ptr) : rest.len;
+    mv_str text = mv_str_strip((mv_str){rest.ptr, n});
+    if (text.len) status = take(user, text, err);
+    if (status != MV_OK) mv_error_prefix(err, "%s: line %d", path, line);
+    rest.ptr += n + (end != NULL);
+    rest.len -= n + (end != NULL);
+  }
+  mv_buf_free(&file);
+  return status;
+}
+
+static mv_status take_recorded(void *user, mv_str line, mv_error *err) {
+  return add_recorded(user, line, err);
+}
+
+/* `name` lies beside the workload. */
+static mv_status read_recorded(const char *workload, mv_str name, bench_recorded *out,
+                               mv_error *err) {
+  mv_buf path = {0};
+  const char *slash = strrchr(workload, '/');
+  mv_buf_printf(&path, "%.*s%.*s", slash ? (int)(slash - workload + 1) : 0, workload, (int)name.len,
+                name.ptr);
+  mv_status status = mv_buf_status(&path, err);
+  if (status == MV_OK) status = each_line(path.ptr, take_recorded, out, err);
+  mv_buf_free(&path);
+  if (status == MV_OK && !out->n)
+    return mv_fail(err, MV_ERR_FORMAT, "nothing is recorded in %.*s", (int)name.len, name.ptr);
+  return status;
+}
+
+/* ---- kinds ---- */
+
+static mv_status read_lengths(const mv_json *line, bench_kind *k, mv_error *err) {
+  MV_TRY(number(line, "input_len", 0, 1, MAX_TOKENS, &k->n_input, err));
+  MV_TRY(number(line, "output_len", 0, 1, MAX_TOKENS, &k->n_output, err));
+  MV_TRY(number(line, "system_len", 0, 0, MAX_TOKENS, &k->n_system, err));
+  return number(line, "shared_len", 0, 0, MAX_TOKENS, &k->n_shared, err);
+}
+
+static mv_status read_kind(const mv_json *line, const char *path, bench_kind *k, mv_error *err) {
   MV_TRY(check_keys(line, err));
   const mv_json *name = mv_json_get(line, "name");
   if (!mv_json_is(name, MV_JSON_STRING) || name->text.len >= sizeof k->name)
     return mv_fail(err, MV_ERR_FORMAT, "\"name\": expected less than %zu bytes", sizeof k->name);
   memcpy(k->name, name->text.ptr, name->text.len);
-  MV_TRY(number(line, "input_len", 0, 1, MAX_TOKENS, &k->n_input, err));
-  MV_TRY(number(line, "output_len", 0, 1, MAX_TOKENS, &k->n_output, err));
-  MV_TRY(number(line, "system_len", 0, 0, MAX_TOKENS, &k->n_system, err));
-  MV_TRY(number(line, "shared_len", 0, 0, MAX_TOKENS, &k->n_shared, err));
+  const mv_json *recorded = mv_json_get(line, "recorded");
+  if (mv_json_is(recorded, MV_JSON_STRING))
+    MV_TRY(read_recorded(path, recorded->text, &k->recorded, err));
+  else
+    MV_TRY(read_lengths(line, k, err));
   MV_TRY(number(line, "image", 0, 0, 8192, &k->side, err));
   MV_TRY(number(line, "share", 1, 1, 1000000, &k->share, err));
   return flag(line, "text_first", &k->text_first, err);
 }
 
+typedef struct reading {
+  bench_workload *workload;
+  const char *path;
+} reading;
+
 /* A line is a kind, or {"shuffle": true}. */
-static mv_status read_line(bench_workload *w, mv_str text, mv_error *err) {
+static mv_status take_workload(void *user, mv_str text, mv_error *err) {
+  const reading *r = user;
+  bench_workload *w = r->workload;
   mv_json_doc doc = {0};
   MV_TRY(mv_json_parse(&doc, text, err));
   mv_status status;
@@ -76,26 +160,13 @@ static mv_status read_line(bench_workload *w, mv_str text, mv_error *err) {
   else if (w->n_kind == BENCH_MAX_KINDS)
     status = mv_fail(err, MV_ERR_FORMAT, "more than %d kinds", BENCH_MAX_KINDS);
   else
-    status = read_kind(doc.root, &w->kinds[w->n_kind++], err);
+    status = read_kind(doc.root, r->path, &w->kinds[w->n_kind++], err);
   mv_json_doc_free(&doc);
   return status;
 }
 
-static mv_status read_lines(bench_workload *w, mv_str rest, mv_error *err) {
-  for (int line = 1; rest.len; line++) {
-    const char *end = memchr(rest.ptr, '\n', rest.len);
-    size_t n = end ? (size_t)(end - rest.ptr) : rest.len;
-    mv_str text = mv_str_strip((mv_str){rest.ptr, n});
-    if (text.len && read_line(w, text, err) != MV_OK) return mv_error_prefix(err, "line %d", line);
-    rest.ptr += n + (end != NULL);
-    rest.len -= n + (end != NULL);
-  }
-  return w->n_kind ? MV_OK : mv_fail(err, MV_ERR_FORMAT, "no kind of request");
-}
-
 mv_status bench_workload_read(bench_workload *w, const char *path, int n_input, int n_output,
                               mv_error *err) {
-  mv_buf file = {0};
   memset(w, 0, sizeof *w);
   if (!path) {
     w->kinds[0] = (bench_kind){.n_input = n_input, .n_output = n_output, .share = 1};
@@ -103,13 +174,9 @@ mv_status bench_workload_read(bench_workload *w, const char *path, int n_input, 
     w->n_kind = 1;
     return MV_OK;
   }
-  mv_status status = mv_file_read(path, 1 << 20, &file, err);
-  if (status == MV_OK) {
-    status = read_lines(w, mv_buf_view(&file), err);
-    if (status != MV_OK) mv_error_prefix(err, "%s", path);
-  }
-  mv_buf_free(&file);
-  return status;
+  reading r = {w, path};
+  MV_TRY(each_line(path, take_workload, &r, err));
+  return w->n_kind ? MV_OK : mv_fail(err, MV_ERR_FORMAT, "%s: no kind of request", path);
 }
 
 /* ---- order ---- */
@@ -143,6 +210,7 @@ mv_status bench_workload_plan(bench_workload *w, int n, int block, uint64_t seed
 void bench_workload_free(bench_workload *w) {
   mv_free(w->asks);
   w->asks = NULL;
+  for (int i = 0; i < w->n_kind; i++) free_recorded(&w->kinds[i].recorded);
 }
 
 /* ---- what is sent ---- */

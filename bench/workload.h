@@ -2,8 +2,10 @@
  * bench/workloads/README.md); requests take the kinds in turn, a few in a row about one picture.
  *
  * Prompts are digits, each a token of its own, so that any length can be made; pictures are noise.
- * Every request has its own number in its text, and every group its own picture: nothing is found
- * in a cache but what the kind says is shared.
+ * Recorded kinds ask real questions instead, and their answers are forced (mv_engine_force), so
+ * that speculation is measured as it would be with the model that gave them. Every request has its
+ * own number in its text, and every group its own picture: nothing is found in a cache but what the
+ * kind says is shared.
  */
 #ifndef MV_BENCH_WORKLOAD_H
 #define MV_BENCH_WORKLOAD_H
@@ -11,6 +13,7 @@
 #include <stdint.h>
 
 #include "runtime/error.h"
+#include "runtime/json.h"
 #include "runtime/text.h"
 #include "vision/image.h"
 
@@ -21,15 +24,26 @@ extern "C" {
 #define BENCH_MAX_KINDS 64
 #define BENCH_NUMBER_DIGITS 6 /* of a request's own number */
 
+/* Questions with the answers a model gave to them. Zero-initialise; owns all but what the texts
+ * borrow from it. */
+typedef struct bench_recorded {
+  mv_json_doc *docs; /* [n] */
+  int n;
+} bench_recorded;
+
+/* A row's text under "system", "prompt" or "answer". */
+mv_str bench_recorded_text(const bench_recorded *r, int row, const char *key);
+
 typedef struct bench_kind {
   char name[64];
-  int n_input, n_output; /* tokens; the input with template, system text and picture */
-  int n_system;          /* digits of a system text, the same for all; 0: the template's own */
-  int n_shared;          /* digits the text begins with, the same for all of the kind */
-  int side;              /* of the picture in pixels; 0: none */
-  int share;             /* requests in a row about one picture */
-  int text_first;        /* the text before the picture */
-  int n_digit;           /* of the text: what brings the prompt to n_input (bench_kind_fit) */
+  int n_input, n_output;   /* tokens; the input with template, system text and picture */
+  int n_system;            /* digits of a system text, the same for all; 0: the template's own */
+  int n_shared;            /* digits the text begins with, the same for all of the kind */
+  int side;                /* of the picture in pixels; 0: none */
+  int share;               /* requests in a row about one picture */
+  int text_first;          /* the text before the picture */
+  int n_digit;             /* of the text: what brings the prompt to n_input (bench_kind_fit) */
+  bench_recorded recorded; /* where it has rows: these are asked, and answered, in turn */
 } bench_kind;
 
 typedef struct bench_ask {
@@ -38,7 +52,7 @@ typedef struct bench_ask {
   int number;       /* in its text, but for the salt */
 } bench_ask;
 
-/* Zero-initialise; owns `asks`. */
+/* Zero-initialise; owns `asks` and what is recorded. */
 typedef struct bench_workload {
   bench_kind kinds[BENCH_MAX_KINDS];
   int n_kind;

@@ -105,6 +105,18 @@ class Fields(unittest.TestCase):
                 self.assertEqual(line["total_input_tokens"], want)
                 self.assertEqual(line["total_output_tokens"], 8)
 
+    def test_recorded_answers_price_speculation(self):
+        path = os.path.join(ROOT, "bench/workloads/medvision-recorded.jsonl")
+        bench = ("latency", "--device", "cpu", "--workload", path, "--runs", "4", "--warmup", "3")
+        plain, = lines(*bench)
+        drafted, = lines(*bench, "--speculate")
+        self.assertEqual(plain["total_output_tokens"], drafted["total_output_tokens"])
+        self.assertAlmostEqual(plain["tokens_per_step"], 1)
+        self.assertGreater(drafted["tokens_per_step"], 2)
+        self.assertGreater(drafted["accepted_tokens"], 0.5 * drafted["drafted_tokens"])
+        done = run(*bench[:5], "--runs", "30", "--speculate", code=2)
+        self.assertIn("19 answers are recorded", done.stderr)
+
     def test_startup(self):
         warm, cold = lines("startup", "--device", "cpu", "--runs", "2")
         for line, cache in (warm, "warm"), (cold, "cold"):
@@ -258,6 +270,18 @@ class Compare(unittest.TestCase):
         bench = ("throughput", *SMALL, "--num-prompts", "4", "--runs", "3")
         self.compare(1000, 0, *bench)
         self.assertIn("request_throughput", self.compare(1e-6, 1, *bench).stdout)
+
+    def test_recorded_answers_price_speculation(self):
+        path = os.path.join(ROOT, "bench/workloads/medvision-recorded.jsonl")
+        bench = ("latency", "--device", "cpu", "--workload", path, "--runs", "4", "--warmup", "3")
+        plain, = lines(*bench)
+        drafted, = lines(*bench, "--speculate")
+        self.assertEqual(plain["total_output_tokens"], drafted["total_output_tokens"])
+        self.assertAlmostEqual(plain["tokens_per_step"], 1)
+        self.assertGreater(drafted["tokens_per_step"], 2)
+        self.assertGreater(drafted["accepted_tokens"], 0.5 * drafted["drafted_tokens"])
+        done = run(*bench[:5], "--runs", "30", "--speculate", code=2)
+        self.assertIn("19 answers are recorded", done.stderr)
 
     def test_startup(self):
         bench = ("startup", "--device", "cpu", "--runs", "2", "--page-cache", "warm")

@@ -56,6 +56,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *what):
         pass
 
+    def parse_request(self):
+        self.came = time.monotonic()  # the first line is here; the headers take a while to read
+        return super().parse_request()
+
     def reply(self, status, body):
         data = json.dumps(body).encode()
         self.send_response(status)
@@ -68,10 +72,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        came = time.monotonic()
         s = self.server
         text, n_picture = prompt_of(body)
-        record = {"came": came, "sent": [], "body": body, "headers": dict(self.headers),
+        record = {"came": self.came, "sent": [], "body": body, "headers": dict(self.headers),
                   "measured": body["max_tokens"] > 1}
         with s.lock:
             n = sum(r["measured"] for r in s.records)
@@ -148,20 +151,29 @@ def median_ms(values):
 
 
 class Times(unittest.TestCase):
-    def check(self, *arguments):
+    def measure(self, *arguments):
+        """(line, records, the largest difference of a median in ms)"""
         with Stub() as stub:
             line, _ = serve(stub, "--num-prompts", "60", "--request-rate", "12", "--input-len", "60",
                             "--output-len", "12", *arguments)
             records = stub.measured()
         self.assertEqual(len(records), 60)
-        first = [r["sent"][0] - r["came"] for r in records]
-        whole = [r["sent"][-1] - r["came"] for r in records]
-        gaps = [b - a for r in records for a, b in zip(r["sent"], r["sent"][1:])]
-        tpot = [(r["sent"][-1] - r["sent"][0]) / 11 for r in records]
-        for name, values in ("ttft", first), ("e2el", whole), ("itl", gaps), ("tpot", tpot):
-            with self.subTest(name):
-                self.assertAlmostEqual(line["median_%s_ms" % name], median_ms(values), delta=1)
-        return line, records
+        sent = [r["sent"] for r in records]
+        want = {"ttft": [r["sent"][0] - r["came"] for r in records],
+                "e2el": [r["sent"][-1] - r["came"] for r in records],
+                "itl": [b - a for s in sent for a, b in zip(s, s[1:])],
+                "tpot": [(s[-1] - s[0]) / 11 for s in sent]}
+        errors = {n: line["median_%s_ms" % n] - median_ms(values) for n, values in want.items()}
+        print("client minus server, ms:", {n: round(e, 3) for n, e in errors.items()})
+        return line, records, max(map(abs, errors.values()))
+
+    def check(self, *arguments):
+        """Up to three times: a machine busy with something else delays either side."""
+        for _ in range(3):
+            line, records, error = self.measure(*arguments)
+            if error < 1:
+                return line, records
+        self.fail("the client is %.3f ms off" % error)
 
     def test_chat_is_timed_within_a_millisecond(self):
         line, _ = self.check()

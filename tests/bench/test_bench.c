@@ -140,8 +140,9 @@ static void write_file(const char *text) {
 
 START_TEST(workloads_of_the_repository_are_read) {
   static const char *const names[] = {
-      "fixed", "medvision",      "medvision-text-first", "medvision-shuffled",
-      "short", "fixed-2048-128", "fixed-128-2048",       "fixed-32-128"};
+      "fixed",       "medvision",          "medvision-text-first", "medvision-shuffled",
+      "short",       "medvision-recorded", "fixed-2048-128",       "fixed-128-2048",
+      "fixed-32-128"};
   bench_workload w;
   mv_error err;
   char path[100];
@@ -150,6 +151,8 @@ START_TEST(workloads_of_the_repository_are_read) {
     ck_assert_msg(bench_workload_read(&w, path, 0, 0, &err) == MV_OK, "%s", err.msg);
     ck_assert_int_eq(w.shuffle, strstr(names[i], "shuffled") != NULL);
     ck_assert_int_eq(w.kinds[0].text_first, strstr(names[i], "text-first") != NULL);
+    ck_assert_int_eq(w.kinds[0].recorded.n, strstr(names[i], "recorded") ? 19 : 0);
+    bench_workload_free(&w);
   }
 }
 END_TEST
@@ -167,7 +170,8 @@ START_TEST(bad_workloads_are_refused_by_line) {
       "{\"name\": \"a\", \"input_len\": 5, \"output_len\": 1, \"imgae\": 5}",
       "{\"name\": \"a\", \"input_len\": 5, \"output_len\": 1, \"text_first\": 1}",
       "{\"name\": 3, \"input_len\": 5, \"output_len\": 1}",
-      "{\"name\": \"a\", \"input_len\": 5, \"output_len\": 1, \"share\": 0}"};
+      "{\"name\": \"a\", \"input_len\": 5, \"output_len\": 1, \"share\": 0}",
+      "{\"name\": \"a\", \"recorded\": 5}"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     bench_workload w;
     mv_error err;
@@ -175,6 +179,7 @@ START_TEST(bad_workloads_are_refused_by_line) {
     ck_assert_msg(bench_workload_read(&w, path_of_file, 0, 0, &err) == MV_ERR_FORMAT, "%s",
                   wrong[i]);
     ck_assert(strstr(err.msg, path_of_file));
+    bench_workload_free(&w);
     unlink(path_of_file);
   }
 }

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""The scripts around the benchmarks: peers that are not here are skipped with a reason, ours runs, and the
+pages say what the results say. Standard library only.
+
+peers_test.py PROGRAM [ARGUMENT OF unittest]...
+"""
+import ast
+import glob
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = None
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SERVER = os.path.join(ROOT, "bench/peers/server.sh")
+PEERS = ("vllm vllm-encoder-graphs vllm-ngram vllm-suffix vllm-fp8 sglang sglang-ngram llama-cpp-cpu "
+         "llama-cpp-cuda").split()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return str(s.getsockname()[1])
+
+
+class Peers(unittest.TestCase):
+    def run_server(self, *arguments, **more):
+        environment = dict(os.environ, PROGRAM=PROGRAM, PYTHON="/nonexistent/python", PORT=free_port(), **more)
+        return subprocess.run([SERVER, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True,
+                              timeout=300)
+
+    def test_absent_engines_are_skipped_with_a_reason(self):
+        with tempfile.TemporaryDirectory() as tools:  # no engine, no driver in the path
+            for name in "sh", "mkdir":
+                os.symlink(subprocess.check_output(["which", name], text=True).strip(),
+                           os.path.join(tools, name))
+            for engine in PEERS:
+                with self.subTest(engine):
+                    done = self.run_server(engine, "weights/tiny", PATH=tools)
+                    self.assertEqual(done.returncode, 77, done.stderr)
+                    self.assertIn("skip: %s: " % engine, done.stderr)
+
+    def test_unknown_engines_are_refused(self):
+        self.assertEqual(self.run_server("nobody", "weights/tiny").returncode, 2)
+        self.assertNotEqual(self.run_server().returncode, 0)
+
+    def test_documented_engines_are_those_of_the_script(self):
+        with open(os.path.join(ROOT, "bench/peers/README.md"), encoding="utf-8") as f:
+            text = f.read()
+        with open(SERVER, encoding="utf-8") as f:
+            script = f.read()
+        for engine in PEERS:
+            self.assertIn("`%s`" % engine, text)
+            self.assertIn("\n  %s) " % engine, script)
+
+    def test_our_server_is_measured(self):
+        if subprocess.run([PROGRAM, "bench", "serve", "--help"], capture_output=True).returncode:
+            self.skipTest("built without libcurl")
+        if subprocess.run([PROGRAM, "serve", "--help"], capture_output=True).returncode:
+            self.skipTest("built without libmicrohttpd")
+        machine = "test-%d" % os.getpid()
+        path = os.path.join(ROOT, "bench/results/serve-%s.jsonl" % machine)
+        try:
+            done = self.run_server("medvision", "weights/tiny", "20", "inf", MACHINE=machine, PROMPTS="4",
+                                   WORKLOAD="bench/workloads/short.jsonl", SERVER_OPTIONS="--device cpu")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(path, encoding="utf-8") as f:
+                lines = [json.loads(line) for line in f]
+        finally:
+            if os.path.exists(path):
+                os.remove(path)
+        self.assertEqual([(n["completed"], n["engine"], n["request_rate"]) for n in lines],
+                         [(4, "medvision", 20), (4, "medvision", "inf")])
+
+    def test_scripts_are_whole(self):
+        for path in glob.glob(os.path.join(ROOT, "bench/**/*.py"), recursive=True):
+            with open(path, encoding="utf-8") as f:
+                ast.parse(f.read(), path)
+        for path in glob.glob(os.path.join(ROOT, "bench/**/*.sh"), recursive=True):
+            with open(path, encoding="utf-8") as f:
+                shell = f.readline()[2:].split()[-1]
+            subprocess.run([os.path.basename(shell), "-n", path], check=True)
+
+
+class Pages(unittest.TestCase):
+    def test_pages_say_what_the_results_say(self):
+        done = subprocess.run([sys.executable, "-B", os.path.join(ROOT, "bench/results.py"), "--check"],
+                              capture_output=True, text=True, cwd=ROOT)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
