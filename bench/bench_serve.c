@@ -8,64 +8,13 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "bench/arrivals.h"
 #include "bench/bench.h"
 #include "bench/compare.h"
-#include "bench/http_client.h"
-#include "bench/options.h"
-#include "bench/serve_body.h"
-#include "bench/stream.h"
+#include "bench/serve.h"
 #include "runtime/clock.h"
-#include "runtime/file.h"
-#include "runtime/memory.h"
-
-#define MAX_REPLY_BYTES ((size_t)1 << 20) /* of what is no stream */
-#define FIT_PICTURE (1u << 30)            /* seed of pictures that no measured request has */
-#define RETRY_MS 500
-
-typedef struct serve_options {
-  const char *base_url, *endpoint, *model, *label, *api_key_file, *workload, *goodput, *burstiness;
-  const char *compare, *write_requests;
-  int argc;
-  char **argv;
-  int n_input, n_output, n_request, max_concurrency, n_warmup, seed, timeout_s, ready_s;
-  int respect_eos, json, help;
-  double rate;
-} serve_options;
-
-typedef struct serve_run serve_run;
-
-/* A request on its way. */
-typedef struct serve_call {
-  bench_http_call http;
-  serve_run *run;
-  const bench_ask *ask;
-  bench_stream stream;
-  mv_buf body, reply; /* reply: of an answer that is no stream */
-} serve_call;
-
-enum { TTFT, TPOT, ITL, E2EL, WAIT, N_SAMPLE };
-
-struct serve_run {
-  serve_options o;
-  double shape; /* of burstiness */
-  bench_slo slo;
-  bench_workload workload;
-  bench_bodies bodies;
-  bench_http *http;
-  mv_buf url, model_name, api_key; /* own */
-  double *arrivals;                /* [n_request], owns */
-  serve_call *calls;               /* [n_request], owns */
-  bench_sample samples[N_SAMPLE];
-  int n_done, n_failed, n_good, n_running, most_running, n_without_usage;
-  int64_t n_input, n_output, n_cached;
-  double duration_ms;
-  char first_error[256];
-};
 
 static const char help_text[] =
     "usage: medvision bench serve --base-url URL [OPTION...]\n"
@@ -140,213 +89,6 @@ static int parse(int argc, char **argv, serve_options *o) {
   return bench_parse_options("serve", argc, argv, options, sizeof options / sizeof *options);
 }
 
-static mv_status check(serve_run *r, mv_error *err) {
-  const serve_options *o = &r->o;
-  char *end;
-  r->shape = strtod(o->burstiness, &end);
-  if (!o->base_url) return mv_fail(err, MV_ERR_USAGE, "--base-url: which server?");
-  if (*end || !(r->shape > 0))
-    return mv_fail(err, MV_ERR_USAGE, "--burstiness %s: expected a number above 0", o->burstiness);
-  if (!(o->rate > 0)) return mv_fail(err, MV_ERR_USAGE, "--request-rate: expected more than 0");
-  if (o->n_request < 1 || o->n_input < 1 || o->n_output < 1)
-    return mv_fail(err, MV_ERR_USAGE,
-                   "--num-prompts, --input-len, --output-len: expected 1 or more");
-  r->slo = (bench_slo){INFINITY, INFINITY, INFINITY};
-  return o->goodput ? bench_slo_parse(o->goodput, &r->slo, err) : MV_OK;
-}
-
-/* ---- a call ---- */
-
-static mv_status on_bytes(void *user, int status, mv_str bytes, double now_ms, mv_error *err) {
-  serve_call *call = user;
-  if (status == 200) return bench_stream_feed(&call->stream, bytes, now_ms, err);
-  if (call->reply.len + bytes.len <= MAX_REPLY_BYTES) mv_buf_str(&call->reply, bytes);
-  return MV_OK;
-}
-
-static mv_status prepare(serve_run *r, serve_call *call, const bench_ask *ask, int n_output,
-                         mv_error *err) {
-  memset(call, 0, sizeof *call);
-  call->run = r;
-  call->ask = ask;
-  call->stream.gaps.name = "itl";
-  MV_TRY(bench_body(&r->bodies, ask, n_output, &call->body, err));
-  call->http = (bench_http_call){
-      .url = r->url.ptr, .body = mv_buf_view(&call->body), .on_bytes = on_bytes, .user = call};
-  return MV_OK;
-}
-
-static void release(serve_call *call) {
-  if (call->http.handle) bench_http_cancel(call->run->http, &call->http);
-  bench_stream_free(&call->stream);
-  mv_buf_free(&call->body);
-  mv_buf_free(&call->reply);
-}
-
-/* Why a call that has ended is no answer; empty: it is one. */
-static void reason(const serve_call *call, char *out, size_t size) {
-  const bench_http_call *h = &call->http;
-  out[0] = 0;
-  if (h->err.code != MV_OK) {
-    snprintf(out, size, "%.*s", (int)size - 1, h->err.msg);
-  } else if (h->status != 200) {
-    char message[200];
-    bench_stream_message(mv_buf_view(&call->reply), message, sizeof message);
-    snprintf(out, size, "HTTP %d: %s", h->status, message);
-  } else if (call->stream.error[0]) {
-    snprintf(out, size, "%s", call->stream.error);
-  } else if (!call->stream.n_text) {
-    snprintf(out, size, "an answer without text");
-  }
-}
-
-/* ---- before the clock runs ---- */
-
-static mv_status on_models(void *user, int status, mv_str bytes, double now_ms, mv_error *err) {
-  mv_buf *reply = user;
-  (void)now_ms;
-  if (status != 200) return mv_fail(err, MV_ERR_IO, "/v1/models: HTTP %d", status);
-  if (reply->len + bytes.len <= MAX_REPLY_BYTES) mv_buf_str(reply, bytes);
-  return mv_buf_status(reply, err);
-}
-
-/* The first model's name; that the server answers is known by it, too. */
-static mv_status ask_models(serve_run *r, const char *url, mv_error *err) {
-  mv_buf reply = {0};
-  mv_json_doc doc = {0};
-  bench_http_call call = {.url = url, .on_bytes = on_models, .user = &reply};
-  mv_status status = bench_http_do(r->http, &call, err);
-  if (status == MV_OK) status = mv_json_parse(&doc, mv_buf_view(&reply), err);
-  const mv_json *first = mv_json_at(mv_json_get(doc.root, "data"), 0);
-  const mv_json *id = mv_json_get(first, "id");
-  if (status == MV_OK && !mv_json_is(id, MV_JSON_STRING))
-    status = mv_fail(err, MV_ERR_FORMAT, "%s names no model (tell with --model)", url);
-  if (status == MV_OK) mv_buf_str(&r->model_name, id->text);
-  mv_json_doc_free(&doc);
-  mv_buf_free(&reply);
-  return status;
-}
-
-static mv_status find_model(serve_run *r, mv_error *err) {
-  mv_buf url = {0};
-  double give_up = mv_now_ms() + 1e3 * r->o.ready_s;
-  mv_buf_printf(&url, "%s/v1/models", r->o.base_url);
-  mv_status status = mv_buf_status(&url, err);
-  while (status == MV_OK) {
-    status = ask_models(r, url.ptr, err);
-    if (status == MV_OK || mv_now_ms() > give_up) break;
-    status = MV_OK;
-    nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
-  }
-  mv_buf_free(&url);
-  if (status == MV_OK && r->o.model) {
-    mv_buf_clear(&r->model_name);
-    mv_buf_text(&r->model_name, r->o.model);
-  }
-  r->bodies.model = r->model_name.ptr;
-  return status == MV_OK ? mv_buf_status(&r->model_name, err) : status;
-}
-
-static mv_status ask_once(serve_run *r, const bench_ask *ask, int n_output, int64_t *n_input,
-                          mv_error *err) {
-  serve_call call;
-  char why[256];
-  mv_status status = prepare(r, &call, ask, n_output, err);
-  if (status == MV_OK) status = bench_http_do(r->http, &call.http, err);
-  if (status == MV_OK) {
-    reason(&call, why, sizeof why);
-    *n_input = call.stream.has_usage ? call.stream.n_input : -1;
-    if (why[0] && !call.stream.has_usage)
-      status = mv_fail(err, MV_ERR_IO, "%s: %s", call.http.url, why);
-  }
-  release(&call);
-  return status;
-}
-
-/* One request of each kind: what its prompt has beside the digits tells how many are wanted. A
- * server that does not count is believed to need none beside. */
-static mv_status fit(serve_run *r, mv_error *err) {
-  for (int i = 0; i < r->workload.n_kind; i++) {
-    bench_kind *kind = &r->workload.kinds[i];
-    bench_ask ask = {.kind = i, .picture = FIT_PICTURE + (unsigned)i, .number = 999999};
-    int64_t n_input = 0;
-    kind->n_digit = kind->n_shared + BENCH_NUMBER_DIGITS;
-    MV_TRY(ask_once(r, &ask, 1, &n_input, err));
-    int n_empty = n_input < kind->n_digit ? 0 : (int)n_input - kind->n_digit;
-    MV_TRY(bench_kind_fit(kind, n_empty, err));
-  }
-  return MV_OK;
-}
-
-static mv_status warm_up(serve_run *r, mv_error *err) {
-  int64_t n_input;
-  for (int i = 0; i < r->o.n_warmup; i++) {
-    int kind = i % r->workload.n_kind;
-    bench_ask ask = {kind, FIT_PICTURE + 1000u + (unsigned)i, 900000 + i};
-    MV_TRY(ask_once(r, &ask, r->workload.kinds[kind].n_output, &n_input, err));
-  }
-  return MV_OK;
-}
-
-static mv_status write_requests(const serve_run *r, mv_error *err) {
-  mv_outfile file = {0};
-  mv_buf body = {0};
-  MV_TRY(mv_outfile_open(&file, r->o.write_requests, err));
-  mv_status status = MV_OK;
-  for (int i = 0; status == MV_OK && i < r->workload.n_ask; i++) {
-    const bench_ask *ask = &r->workload.asks[i];
-    status = bench_body(&r->bodies, ask, r->workload.kinds[ask->kind].n_output, &body, err);
-    mv_buf_char(&body, '\n');
-    if (status == MV_OK) status = mv_buf_status(&body, err);
-    if (status == MV_OK) fwrite(body.ptr, 1, body.len, file.stream);
-  }
-  mv_buf_free(&body);
-  if (status == MV_OK) return mv_outfile_commit(&file, err);
-  mv_outfile_discard(&file);
-  return status;
-}
-
-static mv_status read_key(serve_run *r, mv_error *err) {
-  if (!r->o.api_key_file) return MV_OK;
-  MV_TRY(mv_file_read(r->o.api_key_file, 65536, &r->api_key, err));
-  while (r->api_key.len && strchr("\r\n \t", r->api_key.ptr[r->api_key.len - 1]))
-    r->api_key.ptr[--r->api_key.len] = 0;
-  return r->api_key.len ? MV_OK : mv_fail(err, MV_ERR_USAGE, "%s: no key", r->o.api_key_file);
-}
-
-static mv_status open_all(serve_run *r, mv_error *err) {
-  static const char *const names[N_SAMPLE] = {"ttft", "tpot", "itl", "e2el", "wait"};
-  const serve_options *o = &r->o;
-  size_t n = (size_t)o->n_request;
-  for (int i = 0; i < N_SAMPLE; i++) r->samples[i].name = names[i];
-  MV_TRY(check(r, err));
-  MV_TRY(bench_workload_read(&r->workload, o->workload, o->n_input, o->n_output, err));
-  r->workload.salt =
-      (unsigned)(time(NULL) % 1000003 * 7919); /* the server may remember a run before */
-  MV_TRY(bench_workload_plan(&r->workload, o->n_request, 0, (uint64_t)o->seed, err));
-  for (int i = 0; i < r->workload.n_kind; i++)
-    if (r->workload.kinds[i].recorded.n)
-      return mv_fail(err, MV_ERR_USAGE, "%s: a server cannot be made to give recorded answers",
-                     o->workload);
-  MV_TRY(read_key(r, err));
-  mv_buf_printf(&r->url, "%s%s", o->base_url, o->endpoint);
-  MV_TRY(mv_buf_status(&r->url, err));
-  r->bodies.workload = &r->workload;
-  r->bodies.is_chat = strstr(o->endpoint, "chat") != NULL;
-  r->bodies.respect_eos = o->respect_eos;
-  MV_TRY(bench_http_new(&r->http, r->api_key.ptr, 1000L * o->timeout_s, err));
-  r->arrivals = mv_calloc(n, sizeof *r->arrivals);
-  r->calls = mv_calloc(n, sizeof *r->calls);
-  if (!r->arrivals || !r->calls)
-    return mv_fail(err, MV_ERR_MEMORY, "no memory for %zu requests", n);
-  bench_arrivals(r->arrivals, o->n_request, o->rate, r->shape, (uint64_t)o->seed);
-  MV_TRY(find_model(r, err));
-  MV_TRY(fit(r, err));
-  MV_TRY(bench_bodies_draw(&r->bodies, err));
-  if (o->write_requests) MV_TRY(write_requests(r, err));
-  return warm_up(r, err);
-}
-
 /* ---- the open loop ---- */
 
 static void note_failure(serve_run *r, const char *why) {
@@ -359,10 +101,10 @@ static void note_answer(serve_run *r, serve_call *call) {
   int64_t n_output = s->has_usage ? s->n_output : s->n_text;
   double ttft = s->first_ms - call->http.start_ms, e2el = s->last_ms - call->http.start_ms;
   double tpot = n_output > 1 ? (e2el - ttft) / (double)(n_output - 1) : 0;
-  bench_sample_add(&r->samples[TTFT], ttft);
-  if (n_output > 1) bench_sample_add(&r->samples[TPOT], tpot);
-  bench_sample_add(&r->samples[E2EL], e2el);
-  for (int i = 0; i < s->gaps.n; i++) bench_sample_add(&r->samples[ITL], s->gaps.ms[i]);
+  bench_sample_add(&r->samples[SERVE_TTFT], ttft);
+  if (n_output > 1) bench_sample_add(&r->samples[SERVE_TPOT], tpot);
+  bench_sample_add(&r->samples[SERVE_E2EL], e2el);
+  for (int i = 0; i < s->gaps.n; i++) bench_sample_add(&r->samples[SERVE_ITL], s->gaps.ms[i]);
   r->n_done++;
   r->n_good += bench_slo_met(&r->slo, ttft, tpot, e2el);
   r->n_input += s->n_input;
@@ -373,13 +115,13 @@ static void note_answer(serve_run *r, serve_call *call) {
 
 static void finish(serve_run *r, serve_call *call) {
   char why[256];
-  reason(call, why, sizeof why);
+  bench_serve_reason(call, why, sizeof why);
   if (why[0])
     note_failure(r, why);
   else
     note_answer(r, call);
   r->n_running--;
-  release(call);
+  bench_serve_release(call);
 }
 
 static int may_send(const serve_run *r, int next) {
@@ -389,10 +131,10 @@ static int may_send(const serve_run *r, int next) {
 static mv_status send_next(serve_run *r, int i, double due_ms, mv_error *err) {
   serve_call *call = &r->calls[i];
   const bench_ask *ask = &r->workload.asks[i];
-  MV_TRY(prepare(r, call, ask, r->workload.kinds[ask->kind].n_output, err));
+  MV_TRY(bench_serve_prepare(r, call, ask, r->workload.kinds[ask->kind].n_output, err));
   MV_TRY(bench_http_start(r->http, &call->http, err));
   double late = call->http.start_ms - due_ms;
-  bench_sample_add(&r->samples[WAIT], late > 0 ? late : 0);
+  bench_sample_add(&r->samples[SERVE_WAIT], late > 0 ? late : 0);
   if (++r->n_running > r->most_running) r->most_running = r->n_running;
   return MV_OK;
 }
@@ -412,7 +154,7 @@ static mv_status run_loop(serve_run *r, mv_error *err) {
     if (ended) finish(r, ended->user);
   }
   r->duration_ms = mv_now_ms() - start;
-  return bench_samples_finish(r->samples, N_SAMPLE, err);
+  return bench_samples_finish(r->samples, SERVE_N_SAMPLE, err);
 }
 
 /* ---- figures ---- */
@@ -464,7 +206,7 @@ static void write_json(mv_json_writer *w, const serve_run *r) {
   bench_json_double(w, "output_throughput", per_second(r, (double)r->n_output));
   bench_json_double(w, "total_token_throughput", per_second(r, (double)(r->n_input + r->n_output)));
   bench_json_int(w, "max_concurrent_requests", r->most_running);
-  for (int i = 0; i < N_SAMPLE; i++) bench_sample_json(w, &r->samples[i]);
+  for (int i = 0; i < SERVE_N_SAMPLE; i++) bench_sample_json(w, &r->samples[i]);
   if (r->first_error[0]) bench_json_text(w, "first_error", r->first_error);
   mv_json_end_object(w);
   mv_buf_char(w->out, '\n');
@@ -478,24 +220,10 @@ static void print_table(const serve_run *r) {
   printf("\ninput tokens/s   %12.1f\n", per_second(r, (double)r->n_input));
   printf("output tokens/s  %12.1f%s\n\n", per_second(r, (double)r->n_output),
          r->n_without_usage ? "   chunks: the server counts no tokens" : "");
-  bench_samples_print(r->samples, N_SAMPLE);
+  bench_samples_print(r->samples, SERVE_N_SAMPLE);
 }
 
 /* ---- */
-
-static void close_all(serve_run *r) {
-  for (int i = 0; r->calls && i < r->o.n_request; i++)
-    if (r->calls[i].run) release(&r->calls[i]);
-  bench_http_free(r->http);
-  bench_bodies_free(&r->bodies);
-  bench_workload_free(&r->workload);
-  for (int i = 0; i < N_SAMPLE; i++) bench_sample_free(&r->samples[i]);
-  mv_free(r->arrivals);
-  mv_free(r->calls);
-  mv_buf_free(&r->url);
-  mv_buf_free(&r->model_name);
-  mv_buf_free(&r->api_key);
-}
 
 static int report(const serve_run *r) {
   mv_buf json = {0};
@@ -522,9 +250,9 @@ int mv_bench_serve_main(int argc, char **argv, const char *default_model) {
   }
   r.o.argc = argc;
   r.o.argv = argv;
-  mv_status status = open_all(&r, &err);
+  mv_status status = bench_serve_open(&r, &err);
   if (status == MV_OK) status = run_loop(&r, &err);
   code = status == MV_OK ? report(&r) : bench_failed("serve", &err);
-  close_all(&r);
+  bench_serve_close(&r);
   return code;
 }

@@ -88,11 +88,11 @@ static double resident_pages(int fd, size_t size, double *n_page) {
   return sum;
 }
 
-/* Forgets the model's files where asked; returns the share of them that is in memory then. */
+/* Forgets the model's weights where asked; returns the share of them that is in memory then. */
 static double look_at_files(const char *dir, int forget) {
   glob_t found = {0};
   double n_page = 0, n_present = 0;
-  char *pattern = mv_path_join(dir, "*");
+  char *pattern = mv_path_join(dir, "*.safetensors");
   if (!pattern || glob(pattern, 0, NULL, &found) != 0) found.gl_pathc = 0;
   for (size_t i = 0; i < found.gl_pathc; i++) {
     int fd = open(found.gl_pathv[i], O_RDONLY);
@@ -199,7 +199,7 @@ static void write_json(mv_buf *out, const startup_options *o, const startup *s) 
 
 static void print_table(const startup *s) {
   const bench_sample both[] = {s->startup, s->end};
-  printf("page cache %s: %.0f %% of the model's files in memory before a start, %d starts\n\n",
+  printf("page cache %s: %.0f %% of the model's weights in memory before a start, %d starts\n\n",
          s->cache, 100 * s->resident, s->startup.n);
   bench_samples_print(both, 2);
   putchar('\n');

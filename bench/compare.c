@@ -49,7 +49,9 @@ static mv_status add_doc(bench_rows *r, mv_json_doc doc, mv_error *err) {
 
 mv_status bench_rows_parse(bench_rows *r, mv_str rest, mv_error *err) {
   mv_json_doc whole = {0};
-  if (mv_json_parse(&whole, rest, NULL) == MV_OK) return add_doc(r, whole, err);
+  mv_status status = mv_json_parse(&whole, rest, err);
+  if (status == MV_OK) return add_doc(r, whole, err);
+  if (status == MV_ERR_MEMORY) return status;
   for (int line = 1; rest.len; line++) {
     mv_json_doc doc = {0};
     const char *end = memchr(rest.ptr, '\n', rest.len);
@@ -87,6 +89,13 @@ static int same(const mv_json *a, const mv_json *b) {
     if (mv_json_is_number(x) && x->number != y->number) return 0;
   }
   return 1;
+}
+
+/* Of documents of kernels, whose rows do not name the device. */
+static int same_machine(const bench_rows *a, const bench_rows *b) {
+  const mv_json *x = mv_json_get(a->machine, "device"), *y = mv_json_get(b->machine, "device");
+  if (!mv_json_is(x, MV_JSON_STRING) || !mv_json_is(y, MV_JSON_STRING)) return 1;
+  return mv_str_eq(x->text, y->text);
 }
 
 /* ---- figures ---- */
@@ -154,7 +163,7 @@ static mv_status compare_rows(const bench_rows *old, const bench_rows *now, FILE
   int n_found = 0;
   fprintf(out, "%12s %12s %9s %8s\n", "before", "now", "change", "noise");
   for (int i = 0; i < now->n; i++) {
-    int k = old->n - 1; /* the latest, where a file has several */
+    int k = same_machine(old, now) ? old->n - 1 : -1; /* the latest, where a file has several */
     while (k >= 0 && !same(old->rows[k], now->rows[i])) k--;
     if (k < 0) continue;
     n_found++;

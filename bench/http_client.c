@@ -87,6 +87,7 @@ mv_status bench_http_start(bench_http *http, bench_http_call *call, mv_error *er
   call->start_ms = mv_now_ms();
   if (curl_multi_add_handle(http->multi, call->handle) != CURLM_OK) {
     curl_easy_cleanup(call->handle);
+    call->handle = NULL;
     return mv_fail(err, MV_ERR_MEMORY, "no memory for a request");
   }
   int n_running;

@@ -117,7 +117,7 @@ def name_of(line):
     """Model, workload and how much of it at a time."""
     load = ""
     if "batch_size" in line:
-        load = "batch %d" % line["batch_size"]
+        load = "batch %d%s" % (line["batch_size"], ", drafts" if line["speculate"] else "")
     elif line["bench"] == "serve":
         load = "%s requests/s" % line["request_rate"]
     elif "num_prompts" in line:
@@ -133,10 +133,12 @@ def ms(line, name, which="median"):
 def latency(path):
     lines = load(path)
     rows = [name_of(n) + [ms(n, "ttft"), ms(n, "ttft", "p99"), ms(n, "tpot"), ms(n, "tpot", "p99"), ms(n, "e2el"),
-                          "%.0f" % n["output_throughput"], "%.0f %%" % n["tpot_roofline_percent"],
+                          "%.0f" % n["output_throughput"], "%.2f" % n["tokens_per_step"],
+                          "%.0f %%" % n["tpot_roofline_percent"],
                           "%.0f" % (n["peak_rss_bytes"] / 2**20)] for n in lines]
     return commands(lines) + table(["engine", "model", "workload", "load", "TTFT, ms", "p99", "TPOT, ms", "p99",
-                                    "whole, ms", "output tokens/s", "of the roofline", "peak memory, MiB"], rows)
+                                    "whole, ms", "output tokens/s", "tokens a step", "of the roofline",
+                                    "peak memory, MiB"], rows)
 
 
 def throughput(path):

@@ -310,6 +310,44 @@ START_TEST(streams_survive_every_failed_allocation) {
 }
 END_TEST
 
+static mv_status read_recorded_workload(void) {
+  bench_workload w;
+  mv_status status =
+      bench_workload_read(&w, "bench/workloads/medvision-recorded.jsonl", 0, 0, NULL);
+  if (status == MV_OK) status = bench_workload_plan(&w, 5, 0, 0, NULL);
+  bench_workload_free(&w);
+  return status;
+}
+
+static mv_status parse_two_rows(void) {
+  bench_rows rows = {0};
+  mv_status status =
+      bench_rows_parse(&rows, mv_str_of("{\"a\": [1, 2]}\n{\"results\": [{}, {}]}\n"), NULL);
+  bench_rows_free(&rows);
+  return status;
+}
+
+/* Returns how many allocations the reader needs. */
+static int sweep(mv_status (*read)(void)) {
+  for (int k = 1;; k++) {
+    int left = k;
+    mv_alloc_set_hook(fail_kth, &left);
+    mv_status status = read();
+    mv_alloc_set_hook(NULL, NULL);
+    if (left > 0) {
+      ck_assert_int_eq(status, MV_OK);
+      return k;
+    }
+    ck_assert_int_ne(status, MV_OK);
+  }
+}
+
+START_TEST(readers_survive_every_failed_allocation) {
+  ck_assert_int_gt(sweep(read_recorded_workload), 40);
+  ck_assert_int_gt(sweep(parse_two_rows), 4);
+}
+END_TEST
+
 START_TEST(messages_are_cut_out_of_replies) {
   char out[12];
   bench_stream_message(mv_str_of("{\"error\": {\"message\": \"no such thing\"}}"), out, sizeof out);
@@ -385,13 +423,16 @@ END_TEST
 
 START_TEST(documents_of_kernels_are_compared_by_row) {
   static const char doc[] =
-      "{\"machine\": {},\n \"results\": [{\"op\": \"a\", \"runs\": 30, \"median_ms\": %g, "
+      "{\"machine\": {\"device\": \"%s\"},\n \"results\": [{\"op\": \"a\", \"runs\": 30, "
+      "\"median_ms\": %g, "
       "\"p25_ms\": 1,"
       " \"p75_ms\": 1},\n {\"op\": \"b\", \"runs\": 30, \"median_ms\": 5, \"p25_ms\": 5, "
       "\"p75_ms\": 5}]}";
   char was[400], is[400];
-  snprintf(was, sizeof was, doc, 1.0);
-  snprintf(is, sizeof is, doc, 1.2);
+  snprintf(was, sizeof was, doc, "cpu", 1.0);
+  snprintf(is, sizeof is, doc, "cuda:0", 1.2);
+  ck_assert_int_eq(n_worse(was, is), -1); /* another machine */
+  snprintf(is, sizeof is, doc, "cpu", 1.2);
   ck_assert_int_eq(n_worse(was, is), 1);
   ck_assert_int_eq(n_worse(was, was), 0);
 }
@@ -462,6 +503,7 @@ static Suite *suite(void) {
                                 streams_are_read_however_they_are_cut,
                                 broken_streams_are_errors,
                                 streams_survive_every_failed_allocation,
+                                readers_survive_every_failed_allocation,
                                 messages_are_cut_out_of_replies,
                                 worse_is_what_exceeds_the_noise,
                                 rates_are_worse_when_lower,
