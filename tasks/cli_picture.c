@@ -8,6 +8,7 @@
 #include "tasks/cli_io.h"
 #include "tasks/labels.h"
 #include "vision/dicom.h"
+#include "vision/volumes.h"
 
 void mv_question_from_args(const mv_cli_args *args, mv_task task, const char *path,
                            mv_manifest *out) {
@@ -159,9 +160,9 @@ static mv_status slice_to_picture(mv_picture *picture, const mv_manifest *questi
 /* `picture` NULL pixels: the frame alone. */
 static mv_status load_volume(mv_picture *picture, const mv_manifest *question, const char *path,
                              int with_pixels, const mv_preprocessor *pp, mv_error *err) {
-  mv_volume volume = {0};
+  mv_volume volume;
   mv_slice slice = {0};
-  MV_TRY(mv_volume_open(&volume, path, err));
+  MV_TRY(mv_volumes_take(question->volumes, path, with_pixels, &volume, err));
   mv_orientation orientation = (mv_orientation)question->orientation;
   int axis = (int)question->plane;
   mv_status status = with_pixels
@@ -178,7 +179,7 @@ static mv_status load_volume(mv_picture *picture, const mv_manifest *question, c
     if (status != MV_OK) mv_error_prefix(err, "%s", path);
   }
   mv_slice_free(&slice);
-  mv_volume_close(&volume);
+  mv_volumes_give(question->volumes, &volume);
   return status;
 }
 

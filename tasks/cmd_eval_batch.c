@@ -9,6 +9,7 @@
 #include "tasks/eval.h"
 #include "tasks/eval_finish.h"
 #include "tasks/eval_score.h"
+#include "vision/volumes.h"
 
 /* ---- answering ---- */
 
@@ -160,11 +161,11 @@ static void task_name(const char *path, char out[192]) {
   snprintf(out, 192, "%.*s", (int)(n < 191 ? n : 191), name);
 }
 
-static mv_status read_docs(const mv_cli_args *args, const mv_preprocessor *pp, mv_eval_docs *docs,
-                           mv_error *err) {
+static mv_status read_docs(const mv_cli_args *args, const mv_preprocessor *pp, mv_volumes *volumes,
+                           mv_eval_docs *docs, mv_error *err) {
   char task[192];
   mv_cli_args all = *args;
-  mv_eval_asking asking = {.args = &all, .pp = pp};
+  mv_eval_asking asking = {.args = &all, .pp = pp, .volumes = volumes};
   all.eval.sample_limit = 0;
   task_name(args->eval.manifest, task);
   return mv_eval_docs_read(docs, args->eval.manifest, task, &asking, err);
@@ -288,18 +289,21 @@ int mv_eval_cmd_batch(const mv_cli_args *args) {
   mv_error err = {0};
   mv_preprocessor pp;
   mv_eval_docs docs = {0};
+  mv_volumes *volumes = NULL;
   int n_failed = 0;
   mv_status status = check(args, &err);
   if (status == MV_OK && args->operands.n) {
     status = answer(args, &n_failed, &err);
   } else if (status == MV_OK) {
     status = mv_cli_preprocessor(args, &pp, &err);
-    if (status == MV_OK) status = read_docs(args, &pp, &docs, &err);
+    if (status == MV_OK) status = mv_volumes_new(&volumes, MV_VOLUMES_LIMIT, &err);
+    if (status == MV_OK) status = read_docs(args, &pp, volumes, &docs, &err);
     if (status == MV_OK)
       status = args->eval.answers ? score(args, &docs, &n_failed, &err)
                                   : write_requests(args, &docs, &pp, &n_failed, &err);
   }
   mv_eval_docs_free(&docs);
+  mv_volumes_free(volumes);
   if (status != MV_OK) return mv_cli_fail(&err);
   return n_failed ? MV_EXIT_FAILED : MV_EXIT_DONE;
 }

@@ -12,6 +12,7 @@
 #include "tasks/eval_pipe.h"
 #include "tasks/eval_score.h"
 #include "tasks/eval_share.h"
+#include "vision/volumes.h"
 
 typedef struct run {
   const mv_cli_args *args;
@@ -365,6 +366,7 @@ static mv_status open_run(run *r, const mv_cli_args *args, mv_error *err) {
         mv_eval_reshape_parse(args->eval.reshape, &r->asking.reshape_h, &r->asking.reshape_w, err));
     r->asking.has_reshape = 1;
   }
+  MV_TRY(mv_volumes_new(&r->asking.volumes, MV_VOLUMES_LIMIT, err));
   MV_TRY(mv_eval_place_open(&r->place, args->eval.results_dir, r->model_name, err));
   MV_TRY(mv_session_open(&r->session, args, err));
   r->session.streams = 0;
@@ -391,6 +393,7 @@ int mv_eval_cmd_run(const mv_cli_args *given) {
     do_or_say(&r, task, args.operands.v[i]);
   }
   mv_session_close(&r.session);
+  mv_volumes_free(r.asking.volumes);
   mv_eval_place_free(&r.place);
   if (status != MV_OK) return mv_cli_fail(&err);
   return r.failed ? MV_EXIT_FAILED : MV_EXIT_DONE;

@@ -9,6 +9,7 @@
 #include "tasks/cli_jsonl.h"
 #include "tasks/cli_picture.h"
 #include "tasks/geometry.h"
+#include "vision/volumes.h"
 
 typedef struct image_report {
   mv_picture picture;
@@ -89,6 +90,7 @@ static void write_members(const image_report *report, mv_json_writer *w) {
 typedef struct line_user {
   const mv_cli_args *args;
   const mv_preprocessor *pp;
+  mv_volumes *volumes;
 } line_user;
 
 static mv_status image_line(void *user, const mv_json *line, mv_json_writer *w, mv_error *err) {
@@ -96,6 +98,7 @@ static mv_status image_line(void *user, const mv_json *line, mv_json_writer *w, 
   mv_manifest question;
   image_report report = {0};
   MV_TRY(mv_question_from_line(u->args, line, &question, err));
+  question.volumes = u->volumes;
   mv_status status = make_report(&report, &question, u->pp, err);
   if (status == MV_OK) write_members(&report, w);
   free_report(&report);
@@ -149,15 +152,21 @@ static mv_status run(const mv_cli_args *args, const mv_preprocessor *pp, mv_buf 
   return status;
 }
 
+static int image_lines(const mv_cli_args *args, const mv_preprocessor *pp) {
+  mv_error err = {0};
+  line_user user = {.args = args, .pp = pp};
+  if (mv_volumes_new(&user.volumes, MV_VOLUMES_LIMIT, &err) != MV_OK) return mv_cli_fail(&err);
+  int code = mv_cli_jsonl(image_line, &user);
+  mv_volumes_free(user.volumes);
+  return code;
+}
+
 int mv_cmd_image(const mv_cli_args *args) {
   mv_error err = {0};
   mv_preprocessor pp;
   mv_buf out = {0};
   mv_status status = mv_cli_preprocessor(args, &pp, &err);
-  if (status == MV_OK && args->jsonl) {
-    line_user user = {args, &pp};
-    return mv_cli_jsonl(image_line, &user);
-  }
+  if (status == MV_OK && args->jsonl) return image_lines(args, &pp);
   if (status == MV_OK) status = run(args, &pp, &out, &err);
   if (status == MV_OK) status = mv_buf_status(&out, &err);
   if (status == MV_OK) mv_cli_put(mv_buf_view(&out));

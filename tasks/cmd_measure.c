@@ -5,12 +5,14 @@
 #include "tasks/cli_io.h"
 #include "tasks/cli_jsonl.h"
 #include "tasks/cli_measure.h"
+#include "vision/volumes.h"
 
 /* ---- JSON lines ---- */
 
 typedef struct line_user {
   mv_session *session;
   mv_task task; /* of lines that name none */
+  mv_volumes *volumes;
 } line_user;
 
 static mv_status begin_line(void *user, void *item, const mv_json *line, uint64_t *ticket,
@@ -18,6 +20,7 @@ static mv_status begin_line(void *user, void *item, const mv_json *line, uint64_
   line_user *u = user;
   mv_measured *m = item;
   MV_TRY(mv_question_from_line(u->session->args, line, &m->question, err));
+  m->question.volumes = u->volumes;
   if (!m->question.has_task) m->question.has_task = 1, m->question.task = u->task;
   MV_TRY(mv_measured_submit(m, u->session, err));
   *ticket = m->ticket;
@@ -127,6 +130,17 @@ static mv_status check(const mv_cli_args *args, mv_error *err) {
   return MV_OK;
 }
 
+static int measure_lines(mv_session *session) {
+  mv_error err = {0};
+  line_user user = {.session = session, .task = (mv_task)session->args->command};
+  if (mv_volumes_new(&user.volumes, MV_VOLUMES_LIMIT, &err) != MV_OK) return mv_cli_fail(&err);
+  mv_jsonl_batch batch = {session->engine, &user,       sizeof(mv_measured),
+                          begin_line,      finish_line, free_line};
+  int code = mv_cli_jsonl_batch(&batch);
+  mv_volumes_free(user.volumes);
+  return code;
+}
+
 int mv_cmd_measure(const mv_cli_args *args) {
   mv_session session = {0};
   mv_error err = {0};
@@ -136,10 +150,7 @@ int mv_cmd_measure(const mv_cli_args *args) {
   if (status != MV_OK) {
     code = mv_cli_fail(&err);
   } else if (args->jsonl) {
-    line_user user = {&session, (mv_task)args->command};
-    mv_jsonl_batch batch = {session.engine, &user,       sizeof(mv_measured),
-                            begin_line,     finish_line, free_line};
-    code = mv_cli_jsonl_batch(&batch);
+    code = measure_lines(&session);
   } else {
     for (int i = 0; i < args->operands.n && mv_cli_flush(); i++)
       code = worse(code, measure_file(&session, i));

@@ -135,6 +135,7 @@ static mv_status read_line(mv_eval_doc *doc, mv_str text, const mv_eval_asking *
   memcpy(doc->line_sha, hex, 16);
   MV_TRY(mv_json_parse(&doc->line, text, err));
   MV_TRY(mv_question_from_line(asking->args, doc->line.root, &doc->question, err));
+  doc->question.volumes = asking->volumes;
   if (!doc->question.has_task)
     return mv_fail(err, MV_ERR_USAGE, "\"task\": expected detect, size, distance or angle");
   MV_TRY(set_path(doc, asking, err));

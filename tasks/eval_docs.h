@@ -39,6 +39,7 @@ typedef struct mv_eval_asking {
   const mv_preprocessor *pp;
   const char *data_dir; /* relative paths begin here; NULL: the current folder */
   int has_reshape, reshape_h, reshape_w;
+  struct mv_volumes *volumes; /* borrows, as the questions do */
 } mv_eval_asking;
 
 /* The lines first to last by step that --sample-limit or --sample-indices choose of n. */

@@ -32,12 +32,13 @@ typedef struct mv_manifest {
   int has_task;
   mv_task task;
 
-  mv_str image, volume; /* paths; empty when absent, never both */
-  mv_plane plane;       /* of a volume */
-  int index;            /* of the slice */
-  int frame;            /* of a 4-D volume */
-  int orientation;      /* mv_orientation, for `index` and the slice's rows and columns */
-  int image_w, image_h; /* "image_size"; 0 when absent */
+  mv_str image, volume;       /* paths; empty when absent, never both */
+  struct mv_volumes *volumes; /* borrows: volumes kept open between questions; NULL: none are */
+  mv_plane plane;             /* of a volume */
+  int index;                  /* of the slice */
+  int frame;                  /* of a 4-D volume */
+  int orientation;            /* mv_orientation, for `index` and the slice's rows and columns */
+  int image_w, image_h;       /* "image_size"; 0 when absent */
   int has_pixel_size;
   float pixel_w, pixel_h; /* mm, of the raw image */
   int has_reshape;        /* the line says how, or says null */
@@ -61,9 +62,9 @@ mv_status mv_manifest_read(const mv_json *line, mv_manifest *out, mv_error *err)
 
 /* The sizes an image takes on its way to the model. */
 typedef struct mv_frame {
-  int raw_w, raw_h;         /* of the file or slice                  */
-  int reshape_w, reshape_h; /* 0 when it is not reshaped             */
-  mv_spacing spacing;       /* after the processor: what prompts say */
+  int raw_w, raw_h;               /* of the file or slice                  */
+  int reshape_w, reshape_h;       /* 0 when it is not reshaped             */
+  mv_spacing spacing;             /* after the processor: what prompts say */
   float raw_pixel_w, raw_pixel_h; /* mm; 0 when not known */
 } mv_frame;
 

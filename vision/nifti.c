@@ -183,19 +183,22 @@ static mv_status find_image(mv_volume *v, mv_error *err) {
   return MV_OK;
 }
 
+static double data_bytes(const mv_volume *v) {
+  return (double)v->dim[0] * v->dim[1] * v->dim[2] * v->n_frame * v->voxel_bytes;
+}
+
 /* An uncompressed file shows at once whether it is whole. */
-static mv_status check_length(const mv_volume *v, mv_error *err) {
+static mv_status check_length(mv_volume *v, mv_error *err) {
   struct stat info;
-  double need =
-      (double)v->offset + (double)v->dim[0] * v->dim[1] * v->dim[2] * v->n_frame * v->voxel_bytes;
+  double need = (double)v->offset + data_bytes(v);
   FILE *file = fopen(v->path, "rb");
   if (!file) return mv_fail(err, MV_ERR_IO, "cannot be opened");
   unsigned char magic[2] = {0};
   size_t n = fread(magic, 1, 2, file);
-  int is_gzip = n == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+  v->is_gzip = n == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
   int failed = fstat(fileno(file), &info);
   fclose(file);
-  if (failed || is_gzip || !S_ISREG(info.st_mode)) return MV_OK;
+  if (failed || v->is_gzip || !S_ISREG(info.st_mode)) return MV_OK;
   if ((double)info.st_size < need)
     return mv_fail(err, MV_ERR_FORMAT,
                    "truncated: %d x %d x %d x %d voxels need %.0f bytes, the file has %lld",
@@ -294,14 +297,23 @@ static void place(const mv_volume *v, int axis, int block, const float *values, 
   for (int i = 0; i < n; i++) out[(size_t)i * w + (size_t)block] = values[i];
 }
 
+/* n bytes of the data, from byte `at` on; 0 when they are not there. `file` NULL: from memory. */
+static int fetch(const mv_volume *v, znzFile file, int64_t at, size_t n, unsigned char *bytes) {
+  if (v->inflated) {
+    memcpy(bytes, v->inflated + at, n);
+    return 1;
+  }
+  return znzseek(file, (znz_off_t)(v->offset + at), SEEK_SET) == v->offset + at &&
+         znzread(bytes, 1, n, file) == n;
+}
+
 static mv_status read_blocks(const mv_volume *v, znzFile file, const plan *p, int axis,
                              unsigned char *bytes, float *values, float *out, mv_error *err) {
   size_t block_bytes = (size_t)p->length * (size_t)v->voxel_bytes;
   int n = (int)((p->length - 1) / (int64_t)p->step) + 1;
   for (int b = 0; b < p->n_block; b++) {
-    int64_t at = v->offset + (p->first + b * p->stride) * v->voxel_bytes;
-    if (znzseek(file, (znz_off_t)at, SEEK_SET) != at ||
-        znzread(bytes, 1, block_bytes, file) != block_bytes)
+    int64_t at = (p->first + b * p->stride) * v->voxel_bytes;
+    if (!fetch(v, file, at, block_bytes, bytes))
       return mv_fail(err, MV_ERR_FORMAT, "truncated or damaged at voxel %lld of the data",
                      (long long)(p->first + b * p->stride));
     if (v->swap && v->voxel_bytes > 1) nifti_swap_Nbytes((int64_t)p->length, v->voxel_bytes, bytes);
@@ -319,11 +331,11 @@ mv_status mv_nifti_slice(const mv_volume *v, int axis, int index, int frame, flo
     return mv_fail(err, MV_ERR_SHAPE, "a slice of this size cannot be read");
   unsigned char *bytes = mv_alloc(n_byte);
   float *values = mv_calloc(n_value, sizeof *values);
-  znzFile file = bytes && values ? znzopen(v->path, "rb", 1) : NULL;
+  znzFile file = bytes && values && !v->inflated ? znzopen(v->path, "rb", 1) : NULL;
   mv_status status;
   if (!bytes || !values)
     status = mv_fail(err, MV_ERR_MEMORY, "out of memory for a slice of %zu voxels", n_value);
-  else if (znz_isnull(file))
+  else if (znz_isnull(file) && !v->inflated)
     status = mv_fail(err, MV_ERR_IO, "cannot be opened");
   else
     status = read_blocks(v, file, &p, axis, bytes, values, out, err);
@@ -331,4 +343,21 @@ mv_status mv_nifti_slice(const mv_volume *v, int axis, int index, int frame, flo
   mv_free(values);
   mv_free(bytes);
   return status;
+}
+
+size_t mv_nifti_inflated_bytes(const mv_volume *v) {
+  double n = data_bytes(v);
+  return v->is_gzip && !v->voxels && n < (double)SIZE_MAX / 2 ? (size_t)n : 0;
+}
+
+void mv_nifti_inflate(mv_volume *v) {
+  size_t n = mv_nifti_inflated_bytes(v);
+  unsigned char *bytes = n ? mv_alloc(n) : NULL;
+  znzFile file = bytes ? znzopen(v->path, "rb", 1) : NULL;
+  if (!znz_isnull(file) && fetch(v, file, 0, n, bytes)) {
+    v->inflated = bytes;
+    bytes = NULL;
+  }
+  if (!znz_isnull(file)) znzclose(file);
+  mv_free(bytes);
 }

@@ -15,6 +15,11 @@ mv_status mv_nifti_open(mv_volume *volume, mv_error *err);
 mv_status mv_nifti_slice(const mv_volume *volume, int axis, int index, int frame, float *out,
                          mv_error *err);
 
+/* Bytes of the voxels of a compressed file, inflated; 0 for other files. */
+size_t mv_nifti_inflated_bytes(const mv_volume *volume);
+/* Keeps them in memory for the slices to come; without effect where that fails. */
+void mv_nifti_inflate(mv_volume *volume);
+
 #ifdef __cplusplus
 }
 #endif

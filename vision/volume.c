@@ -40,6 +40,7 @@ mv_status mv_volume_open(mv_volume *volume, const char *path, mv_error *err) {
 void mv_volume_close(mv_volume *volume) {
   mv_free(volume->path);
   mv_free(volume->voxels);
+  mv_free(volume->inflated);
   memset(volume, 0, sizeof *volume);
 }
 

@@ -13,7 +13,7 @@
  * the front, 2 towards the head).
  *
  * Opening a NIfTI file reads its header alone; a slice reads what it needs and no more (of a
- * compressed file, everything before it is inflated but not kept).
+ * compressed file, everything before it is inflated but not kept; vision/volumes.h keeps it).
  */
 #ifndef MV_VISION_VOLUME_H
 #define MV_VISION_VOLUME_H
@@ -51,6 +51,8 @@ typedef struct mv_volume {
   int scaled;     /* value = raw * slope + inter */
   double slope, inter;
   float *voxels; /* all of them, where the file cannot be read in pieces; NULL otherwise */
+  int is_gzip;
+  unsigned char *inflated; /* the file from its first voxel on: vision/volumes.h; else NULL */
 } mv_volume;
 
 /* One slice. Zero-initialise; owns px; free with mv_slice_free. */

@@ -11,6 +11,7 @@
 #include "tests/check_main.h"
 #include "vision/dicom.h"
 #include "vision/volume.h"
+#include "vision/volumes.h"
 
 #define PATH "test_volume.tmp.nii"
 enum { NX = 3, NY = 4, NZ = 5 };
@@ -423,6 +424,91 @@ END_TEST
 
 static void remove_file(void) { unlink(PATH); }
 
+/* ---- volumes kept open ---- */
+
+/* The file of make(), compressed: one stored block of deflate. */
+static void write_gzip(const nii *f) {
+  mv_buf out = {0};
+  mv_error err = {0};
+  uint32_t crc = 0xFFFFFFFFu, n = (uint32_t)f->n;
+  for (size_t i = 0; i < f->n; i++) {
+    crc ^= f->b[i];
+    for (int k = 0; k < 8; k++) crc = crc & 1 ? crc >> 1 ^ 0xEDB88320u : crc >> 1;
+  }
+  crc = ~crc;
+  mv_buf_add(&out, "\x1f\x8b\x08\0\0\0\0\0\0\x03\x01", 11);
+  for (int part = 0; part < 2; part++) {
+    mv_buf_char(&out, (char)((part ? ~n : n) & 255));
+    mv_buf_char(&out, (char)((part ? ~n : n) >> 8 & 255));
+  }
+  mv_buf_add(&out, f->b, f->n);
+  mv_buf_add(&out, (const char *)&crc, 4);
+  mv_buf_add(&out, (const char *)&n, 4);
+  ck_assert_int_eq(mv_file_write(PATH ".gz", out.ptr, out.len, &err), MV_OK);
+  mv_buf_free(&out);
+}
+
+/* Every slice through `kept` is that of the file opened alone. Returns how many reads found the
+ * voxels in memory. */
+static int compare_all_slices(mv_volumes *kept, const char *path) {
+  static const int sides[3] = {NX, NY, NZ};
+  mv_error err = {0};
+  int n = 0;
+  for (int axis = 0; axis < 3; axis++)
+    for (int i = 0; i < sides[axis]; i++) {
+      mv_volume a, b;
+      mv_slice x = {0}, y = {0};
+      ck_assert_msg(mv_volumes_take(kept, path, 1, &a, &err) == MV_OK, "%s", err.msg);
+      ck_assert_int_eq(mv_volume_open(&b, path, &err), MV_OK);
+      n += a.inflated != NULL;
+      ck_assert_int_eq(mv_volume_slice(&a, MV_ORIENTATION_STORED, axis, i, 1, &x, &err), MV_OK);
+      ck_assert_int_eq(mv_volume_slice(&b, MV_ORIENTATION_STORED, axis, i, 1, &y, &err), MV_OK);
+      ck_assert_mem_eq(x.px, y.px, (size_t)x.height * (size_t)x.width * sizeof *x.px);
+      mv_slice_free(&x), mv_slice_free(&y);
+      mv_volumes_give(kept, &a);
+      mv_volume_close(&b);
+    }
+  return n;
+}
+
+START_TEST(a_compressed_volume_is_inflated_once_for_many_slices) {
+  nii f;
+  mv_volumes *kept;
+  mv_error err = {0};
+  make(&f, 2);
+  write_gzip(&f);
+  write_file(&f);
+  ck_assert_int_eq(mv_volumes_new(&kept, 1 << 20, &err), MV_OK);
+  ck_assert_int_eq(compare_all_slices(kept, PATH ".gz"), NX + NY + NZ - 1);
+  ck_assert_int_eq(compare_all_slices(kept, PATH), 0); /* needs none */
+  f.b[352] = 77;
+  write_gzip(&f); /* another file now */
+  ck_assert_int_eq(compare_all_slices(kept, PATH ".gz"), NX + NY + NZ - 1);
+  mv_volumes_free(kept);
+  ck_assert_int_eq(mv_volumes_new(&kept, 100, &err), MV_OK); /* less than the voxels */
+  ck_assert_int_eq(compare_all_slices(kept, PATH ".gz"), 0);
+  mv_volumes_free(kept);
+  ck_assert_int_eq(compare_all_slices(NULL, PATH ".gz"), 0);
+  unlink(PATH ".gz");
+  unlink(PATH);
+}
+END_TEST
+
+START_TEST(volumes_that_cannot_be_opened_are_not_kept) {
+  mv_volumes *kept;
+  mv_volume v;
+  mv_error err = {0};
+  ck_assert_int_eq(mv_volumes_new(&kept, 1 << 20, &err), MV_OK);
+  ck_assert_int_eq(mv_volumes_take(kept, "none.nii", 1, &v, &err), MV_ERR_IO);
+  ck_assert_int_eq(mv_file_write(PATH, "damaged", 7, &err), MV_OK);
+  for (int i = 0; i < 3; i++)
+    ck_assert_int_eq(mv_volumes_take(kept, PATH, 1, &v, &err), MV_ERR_FORMAT);
+  mv_volumes_give(kept, &v);
+  mv_volumes_free(kept);
+  unlink(PATH);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("volume");
   TCase *tc = tcase_create("volume");
@@ -441,6 +527,8 @@ static Suite *suite(void) {
   tcase_add_test(tc, a_flat_slice_is_black);
   tcase_add_test(tc, windows_clip_and_truncate);
   tcase_add_test(tc, zooms_two_values_without_blending);
+  tcase_add_test(tc, a_compressed_volume_is_inflated_once_for_many_slices);
+  tcase_add_test(tc, volumes_that_cannot_be_opened_are_not_kept);
   tcase_add_test(tc, reads_dicom_pictures_with_their_spacing);
   tcase_add_test(tc, decodes_compressed_dicom);
   tcase_add_test(tc, sorts_a_dicom_series);
