@@ -75,6 +75,9 @@ fuzz:
 
 soak: build-tests
 	cd build && ctest --output-on-failure --label-regex slow
+	$(CMAKE) -S . -B build-asan -DBUILD_TESTING=ON -DMV_ASAN=ON -DMV_SIM=OFF $(CMAKE_ARGS)
+	$(CMAKE) --build build-asan --parallel $(JOBS) --target medvision
+	cd build-asan && ctest --output-on-failure --tests-regex server_soak
 
 bench: build
 	bench/run.sh

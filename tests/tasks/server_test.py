@@ -304,7 +304,11 @@ class ServerTest(unittest.TestCase):
                 ({"task": "distance", "landmarks": ["dot marker", "square marker"],
                   "pixel_size": [0.5, 0.5]},
                  ["distance", PICTURE, "--points", "dot marker;square marker", "--pixel-size",
-                  "0.5"])):
+                  "0.5"]),
+                ({"task": "angle", "line1": ["dot marker", "square marker"],
+                  "line2": ["dot marker", "triangle marker"], "pixel_size": [0.5, 0.7]},
+                 ["angle", PICTURE, "--line1", "dot marker;square marker", "--line2",
+                  "dot marker;triangle marker", "--pixel-size", "0.5x0.7"])):
             want = self.measure_offline(*command)
             body["image"] = data_url(PICTURE)
             status, got = self.server.post("/v1/measure", body)
@@ -414,12 +418,17 @@ class ServerTest(unittest.TestCase):
     def test_log_holds_nothing_of_the_requests(self):
         self.server.post("/v1/chat/completions", chat("Mrs Jones has a mass"))
         self.server.ask("GET", "/v1/Jones?name=Jones")
+        self.server.post("/v1/measure", {"task": "detect", "label": "Jones", "max_tokens": 2,
+                                         "description": "Jones", "image": data_url(PICTURE)})
+        self.server.post("/v1/measure", {"task": "Jones", "image": "/home/Jones.png"})
+        name = self.server.ask("GET", "/health", headers={"User-Agent": "Jones"})[1]["X-Request-Id"]
         time.sleep(0.2)
         log = "".join(self.server.log)
         self.assertNotIn("Jones", log)
         lines = [json.loads(x) for x in self.server.log if x.startswith("{")]
         self.assertTrue(any(x["path"] == "/v1/chat/completions" and x["status"] == 200
                             for x in lines))
+        self.assertEqual([x["path"] for x in lines if x["id"] == name], ["/health"])
 
     def test_concurrent_answers_are_the_offline_ones(self):
         want = {t: offline(t)["text"] for t in QUESTIONS}
@@ -542,6 +551,25 @@ class OptionsTest(unittest.TestCase):
         finally:
             self.assertEqual(server.stop(), 0)
 
+    def test_clients_that_do_not_read_are_cut_off(self):
+        server = Server("--read-timeout", "1", "--max-new-tokens", "8000")
+        try:
+            s = socket.socket()
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.connect(("127.0.0.1", server.port))
+            body = json.dumps(chat(LONG, max_tokens=8000, ignore_eos=True, stream=True,
+                                   logprobs=True, top_logprobs=20)).encode()
+            s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                      b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            deadline = time.time() + 60
+            while not any('"completed":false' in x for x in server.log):
+                self.assertLess(time.time(), deadline, "it waits for ever")
+                time.sleep(0.05)
+            self.assertEqual(server.metric("vllm:num_requests_running"), 0)
+            s.close()
+        finally:
+            self.assertEqual(server.stop(), 0)
+
     def test_time_limit_returns_what_there_is(self):
         server = Server("--request-timeout", "1", "--max-new-tokens", "8000")
         try:
@@ -556,16 +584,19 @@ class OptionsTest(unittest.TestCase):
     def test_sigterm_lets_requests_finish(self):
         server = Server("--grace", "60")
         want = offline(LONG, 400, extra=["--ignore-eos"])["text"]
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            f = pool.submit(server.post, "/v1/chat/completions",
-                            chat(LONG, max_tokens=400, ignore_eos=True))
-            while not server.metric("vllm:num_requests_running") and not f.done():
+        body = chat(LONG, max_tokens=400, ignore_eos=True)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            whole = pool.submit(server.post, "/v1/chat/completions", body)
+            stream = pool.submit(server.events, "/v1/chat/completions", body)
+            while server.metric("vllm:num_requests_running") < 2 and not stream.done():
                 pass
             code = server.stop()
-            status, got = f.result()
+            status, got = whole.result()
+            said = "".join(e["choices"][0]["delta"].get("content", "") for e in stream.result())
         self.assertEqual(code, 0)
         self.assertEqual(status, 200)
         self.assertEqual(got["choices"][0]["message"]["content"], want)
+        self.assertEqual(said, want)
 
     def test_files_are_read_only_below_the_folders_allowed(self):
         folder = os.path.dirname(PICTURE)
