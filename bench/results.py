@@ -7,6 +7,7 @@
     machine-*.json      the machine
     peers-*.jsonl       one line an engine (bench/peers/run.sh)
     kernels-*.json      medvision bench kernels --json
+    gpu-*.json          all of `make gpu-test`
     latency-*.jsonl, throughput-*.jsonl, serve-*.jsonl, startup-*.jsonl   the other benchmarks' lines
 
 Every table says which file it is made from and which commands made that. Exit code 1 also when engines on
@@ -19,6 +20,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -81,8 +83,7 @@ def describe(path):
 
 # ---- tables -----------------------------------------------------------------------------------
 
-def peers(path):
-    lines = load(path)
+def peers(lines):
     n = lines[0]
     rows = [[n["engine"], n["version"], "%.0f" % n["prefill_ms"], "%.1f" % n["decode_ms"],
              *("%.2f" % n["first_takes"][phase] for phase in ("prefill", "decode"))] for n in lines]
@@ -96,8 +97,7 @@ def peers(path):
                         rows), len(first) > 1
 
 
-def kernels(path):
-    doc = load(path)
+def kernels(doc):
     m = doc["machine"]
     text = commands([doc]) + "%s" % ", ".join(
         "%s %s" % (k, round(v) if isinstance(v, float) else v) for k, v in m.items()) + ".\n\n"
@@ -130,8 +130,7 @@ def ms(line, name, which="median"):
     return "" if value is None else "%.3g" % value if value < 100 else "%.0f" % value
 
 
-def latency(path):
-    lines = load(path)
+def latency(lines):
     rows = [name_of(n) + [ms(n, "ttft"), ms(n, "ttft", "p99"), ms(n, "tpot"), ms(n, "tpot", "p99"), ms(n, "e2el"),
                           "%.0f" % n["output_throughput"], "%.2f" % n["tokens_per_step"],
                           "%.0f %%" % n["tpot_roofline_percent"],
@@ -141,8 +140,7 @@ def latency(path):
                                     "peak memory, MiB"], rows)
 
 
-def throughput(path):
-    lines = load(path)
+def throughput(lines):
     rows = [name_of(n) + ["%.3f" % n["request_throughput"], "%.0f" % n["output_throughput"],
                           "%.0f" % n["total_token_throughput"], ms(n, "ttft"),
                           "%.0f %%" % (100 * n.get("cached_tokens", 0) / n["total_input_tokens"]),
@@ -152,8 +150,7 @@ def throughput(path):
                                     "all tokens/s", "TTFT, ms", "prompt cached", "pictures cached"], rows)
 
 
-def serve(path):
-    lines = load(path)
+def serve(lines):
     rows = [name_of(n) + ["%.3f" % n["request_throughput"], "%.0f" % n["output_throughput"], ms(n, "ttft"),
                           ms(n, "ttft", "p99"), ms(n, "tpot"), ms(n, "tpot", "p99"), ms(n, "e2el"),
                           "%.3f" % n["request_goodput"] if "request_goodput" in n else "",
@@ -162,8 +159,7 @@ def serve(path):
                                     "p99", "TPOT, ms", "p99", "whole, ms", "goodput", "failed"], rows)
 
 
-def startup(path):
-    lines = load(path)
+def startup(lines):
     rows = [[n["model"], n["page_cache"], "%.0f %%" % n["resident_percent"], ms(n, "startup"),
              ms(n, "startup", "p90")] for n in lines]
     return commands(lines) + table(["model", "page cache", "of the files in it", "to the first token, ms", "p90"], rows)
@@ -172,13 +168,25 @@ def startup(path):
 KINDS = {"kernels": kernels, "latency": latency, "throughput": throughput, "serve": serve, "startup": startup}
 
 
-def draw(folder, name):
+def draw(folder, name, inputs):
     """results/plots-NAME/*.svg"""
     program = os.environ.get("PROGRAM", os.path.join(HERE, "..", "build", "medvision"))
-    inputs = [p for kind in KINDS if kind != "startup" for p in files(folder, "%s-%s.json*" % (kind, name))]
     if inputs and os.access(program, os.X_OK):
         subprocess.run([program, "bench", "plot", "--out", os.path.join(folder, "plots-" + name), *inputs],
                        check=True, stdout=subprocess.DEVNULL)
+
+
+def draw_all(folder):
+    for machine in files(folder, "machine-*.json"):
+        name = os.path.basename(machine)[len("machine-"):-len(".json")]
+        draw(folder, name, [p for kind in KINDS if kind != "startup"
+                            for p in files(folder, "%s-%s.json*" % (kind, name))])
+    for path in files(folder, "gpu-*.json"):
+        with tempfile.TemporaryDirectory() as apart:
+            for i, doc in enumerate(benches(load(path))):
+                with open(os.path.join(apart, "%d.json" % i), "w", encoding="utf-8") as f:
+                    json.dump(doc, f)
+            draw(folder, os.path.basename(path)[:-len(".json")], files(apart, "*.json"))
 
 
 def pictures(folder, name):
@@ -192,12 +200,30 @@ def section(folder, name):
     for kind in ("peers", *KINDS):
         for path in files(folder, "%s-%s.json*" % (kind, name)):
             if kind == "peers":
-                text, differ = peers(path)
+                text, differ = peers(load(path))
                 disagree |= differ
             else:
-                text = KINDS[kind](path)
+                text = KINDS[kind](load(path))
             parts += ["### %s\n" % os.path.basename(path), text]
     return "\n".join(parts + [pictures(folder, name)]), disagree
+
+
+# ---- bench/gpu.sh puts all of a card into one file ------------------------------------------------
+
+def benches(doc):
+    """The results of benchmarks in it, in their order."""
+    found = [n for value in doc.values() for n in (value if isinstance(value, list) else [value])]
+    return [n for n in found if isinstance(n, dict) and "bench" in n]
+
+
+def gpu_section(path):
+    doc, name = load(path), os.path.basename(path)[:-len(".json")]
+    parts = ["## %s\n" % doc["card"], "`make gpu-test`, %s; `%s`.\n" % (doc["when"], os.path.basename(path))]
+    for kind, tabulate in KINDS.items():
+        found = [n for n in benches(doc) if n["bench"] == kind]
+        if found:
+            parts += ["### %s\n" % kind, tabulate(found[0] if kind == "kernels" else found)]
+    return "\n".join(parts + [pictures(os.path.dirname(path), name)])
 
 
 def page(folder):
@@ -207,6 +233,7 @@ def page(folder):
         text, differ = section(folder, os.path.basename(machine)[len("machine-"):-len(".json")])
         parts.append(text)
         disagree |= differ
+    parts += [gpu_section(path) for path in files(folder, "gpu-*.json")]
     return "\n".join(parts).rstrip() + "\n", disagree
 
 
@@ -222,7 +249,7 @@ def summary(folder):
     for path in files(folder, "peers-*.jsonl"):
         name = os.path.basename(path)[len("peers-"):-len(".jsonl")]
         m = load(os.path.join(folder, "machine-%s.json" % name))
-        text += "On %s, %d cores, %s; %s" % (m["cpu"], m["cores"], m["date"], peers(path)[0])
+        text += "On %s, %d cores, %s; %s" % (m["cpu"], m["cores"], m["date"], peers(load(path))[0])
     return text.rstrip()
 
 
@@ -252,8 +279,8 @@ def main():
         write_machine(folder, arguments[1])
         return 0
     check = arguments[:1] == ["--check"]
-    for machine in files(folder, "machine-*.json") if not check else []:
-        draw(folder, os.path.basename(machine)[len("machine-"):-len(".json")])
+    if not check:
+        draw_all(folder)
     text, disagree = page(folder)
     with open(README, encoding="utf-8") as f:
         readme = f.read()

@@ -16,6 +16,8 @@ import unittest
 
 PROGRAM = None
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "bench"))
+import results  # noqa: E402
 SERVER = os.path.join(ROOT, "bench/peers/server.sh")
 PEERS = ("vllm vllm-encoder-graphs vllm-ngram vllm-suffix vllm-fp8 sglang sglang-ngram llama-cpp-cpu "
          "llama-cpp-cuda").split()
@@ -91,6 +93,25 @@ class Pages(unittest.TestCase):
         done = subprocess.run([sys.executable, "-B", os.path.join(ROOT, "bench/results.py"), "--check"],
                               capture_output=True, text=True, cwd=ROOT)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_results_of_a_card_are_shown(self):
+        folder = os.path.join(ROOT, "bench/results")
+        with open(os.path.join(folder, "kernels-cpu.json"), encoding="utf-8") as f:
+            kernels = json.load(f)
+        with open(os.path.join(folder, "latency-cpu.jsonl"), encoding="utf-8") as f:
+            lines = [json.loads(line) for line in f]
+        with tempfile.TemporaryDirectory() as apart:
+            path = os.path.join(apart, "gpu-some-card.json")
+            with open(path, "w", encoding="utf-8") as f:
+                json.dump({"when": "today", "card": "Some card", "parts": [], "kernels": kernels,
+                           "latency-7b": lines, "failed": {"error": "no"}}, f)
+            os.environ["PROGRAM"] = PROGRAM
+            results.draw_all(apart)
+            text = results.gpu_section(path)
+        self.assertIn("## Some card", text)
+        self.assertEqual(text.count("| decode | attention |"), 2)
+        self.assertEqual(text.count("| medvision |"), len(lines))
+        self.assertIn("results/plots-gpu-some-card/roofline-cpu.svg", text)
 
 
 if __name__ == "__main__":
