@@ -28,11 +28,16 @@ static int same_text(const mv_json *a, const mv_json *b, const char *key) {
   return mv_str_eq(x->text, y->text);
 }
 
+static int has_drafts(const mv_json *row) {
+  const mv_json *drafts = mv_json_get(row, "speculate");
+  return drafts && drafts->truth;
+}
+
 static int is_same_series(const mv_json *a, const mv_json *b) {
   static const char *const keys[] = {"bench", "engine", "model", "device", "dtype", "workload"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
     if (!same_text(a, b, keys[i])) return 0;
-  return 1;
+  return has_drafts(a) == has_drafts(b);
 }
 
 static double rate(const mv_json *row) { return bench_number(row, "output_throughput", 0); }
@@ -121,11 +126,12 @@ static void range(const series *all, int n, const char *key, double *low, double
 
 static void draw(mv_buf *out, panel *p, const series *all, int n, double left, double top,
                  double right) {
-  double low, high, high_far, most, least;
+  double low, high, low_far, high_far, most, least;
   range(all, n, "output_throughput", &least, &most);
   range(all, n, p->median, &low, &high);
-  range(all, n, p->far, &least, &high_far);
-  p->x = bench_axis_make(0, most, left, right, 0);
+  range(all, n, p->far, &low_far, &high_far);
+  int is_wide = most > 30 * least;
+  p->x = bench_axis_make(is_wide ? least : 0, most, left, right, is_wide);
   p->y = bench_axis_make(low, fmax(high, high_far), HEIGHT - 58, top, 1);
   bench_svg_axes(out, &p->x, &p->y, "output tokens a second", p->name);
   for (int k = 0; k < n; k++) {
@@ -148,7 +154,7 @@ static void legend(mv_buf *out, const series *all, int n) {
                  (int)(value->text.len < 48 ? value->text.len : 48), value->text.ptr);
     }
     size_t used = strlen(name);
-    snprintf(name + used, sizeof name - used, " (by %s)",
+    snprintf(name + used, sizeof name - used, "%s (by %s)", has_drafts(row) ? ", drafts" : "",
              mv_str_is(bench->text, "serve") ? "requests a second" : "batch");
     bench_svg_dot(out, 34, 80 + 18 * k, 5, bench_svg_colours[k], NULL);
     bench_svg_text(out, 46, 84 + 18 * k, "note", "start", name);

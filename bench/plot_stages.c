@@ -43,26 +43,36 @@ static void bar_name(const mv_json *row, char *out, size_t size) {
     snprintf(how, sizeof how, "batch %d", batch);
   else
     snprintf(how, sizeof how, "%.0f at once", bench_number(row, "num_prompts", 0));
-  snprintf(out, size, "%s, %s: %s, %s", model, bench, workload, how);
+  const mv_json *drafts = mv_json_get(row, "speculate");
+  snprintf(out, size, "%s, %s: %s, %s%s", model, bench, workload, how,
+           drafts && drafts->truth ? ", drafts" : "");
 }
 
+static void time_text(double ms, char *out, size_t size) {
+  snprintf(out, size, ms < 1000 ? "%.3g ms" : "%.0f ms", ms);
+}
+
+/* Shares of the whole, which stands behind: runs differ by more than a picture can show. */
 static void bar(mv_buf *out, const mv_json *row, const bench_axis *x, double y) {
-  char name[200], tip[80], total[40];
+  char name[240], tip[80], text[40];
   double at = 0, whole = whole_ms(row);
   bar_name(row, name, sizeof name);
   bench_svg_text(out, x->from, y - 5, "label", "start", name);
   for (int i = 0; i < N_STAGE; i++) {
-    double ms = stage_ms(row, i), left = bench_axis_at(x, at), right = bench_axis_at(x, at + ms);
+    double ms = stage_ms(row, i), left = bench_axis_at(x, 100 * at / whole);
     at += ms;
-    if (right - left < 0.05) continue;
+    double width = bench_axis_at(x, 100 * at / whole) - left;
+    if (width < 0.05) continue;
     snprintf(tip, sizeof tip, "%s: %.4g ms, %.1f %%", stages[i], ms, 100 * ms / whole);
-    bench_svg_rect(out, left, y, right - left, BAR, classes[i], tip);
-    snprintf(total, sizeof total, "%.0f %%", 100 * ms / whole);
-    if (right - left > 44)
-      bench_svg_text(out, (left + right) / 2, y + BAR / 2.0 + 4, "inside", "middle", total);
+    time_text(ms, text, sizeof text);
+    size_t n = strlen(text);
+    if (width > 110) snprintf(text + n, sizeof text - n, ", %.0f %%", 100 * ms / whole);
+    bench_svg_rect(out, left, y, width, BAR, classes[i], tip);
+    if (width > 60)
+      bench_svg_text(out, left + width / 2, y + BAR / 2.0 + 4, "inside", "middle", text);
   }
-  snprintf(total, sizeof total, "%.4g ms", whole);
-  bench_svg_text(out, bench_axis_at(x, whole) + 8, y + BAR / 2.0 + 4, "note", "start", total);
+  time_text(whole, text, sizeof text);
+  bench_svg_text(out, x->to + 10, y + BAR / 2.0 + 4, "note", "start", text);
 }
 
 static void legend(mv_buf *out) {
@@ -77,26 +87,24 @@ static void legend(mv_buf *out) {
 int bench_plot_stages(mv_buf *out, const mv_json *const *rows, int n) {
   const mv_json *shown[MAX_BARS];
   int n_shown = 0;
-  double longest = 0;
   for (int i = 0; i < n && n_shown < MAX_BARS; i++) {
     if (!mv_json_get(rows[i], "bench") || !mv_json_get(rows[i], "mean_prefill_ms") ||
         !(whole_ms(rows[i]) > 0))
       continue;
     shown[n_shown++] = rows[i];
-    if (whole_ms(rows[i]) > longest) longest = whole_ms(rows[i]);
   }
   if (!n_shown) return 0;
   double height = TOP + PITCH * n_shown + 46;
-  bench_axis x = bench_axis_make(0, longest, 28, WIDTH - 120, 0);
+  bench_axis x = {0, 100, 28, WIDTH - 110, 0};
   bench_axis y = {0, 1, TOP + PITCH * n_shown - 12, 110, 0};
   double ticks[24];
   bench_svg_begin(out, WIDTH, height, "Where a request's time goes",
-                  "means over the requests of a run, milliseconds");
+                  "means over the requests of a run; on the right the whole");
   legend(out);
   for (int i = 0, k = bench_axis_ticks(&x, ticks); i < k; i++) {
     char text[16];
     double at = bench_axis_at(&x, ticks[i]);
-    bench_short_number(ticks[i], text);
+    snprintf(text, sizeof text, "%.0f %%", ticks[i]);
     bench_svg_line(out, at, y.to, at, y.from, i ? "grid" : "axis");
     bench_svg_text(out, at, y.from + 18, "tick", "middle", text);
   }
