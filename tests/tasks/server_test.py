@@ -245,8 +245,8 @@ class ServerTest(unittest.TestCase):
             text = c["delta"].get("content", "")
             self.assertTrue(content or not text)
             if text and "\ufffd" not in text:
-                said = b"".join(bytes(x["bytes"]) for x in content)
-                self.assertIn(text, said.decode(errors="replace"))
+                said = b"".join(bytes(x["bytes"]) for x in content).decode(errors="replace")
+                self.assertIn(text, re.sub(r"<\|\w+\|>", "", said))  # special ones are no text
             entries += content
         return entries
 
