@@ -13,7 +13,7 @@ help:
 	@echo "make format    clang-format every source"
 	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60) seconds each"
 	@echo "make soak      the long tests"
-	@echo "make bench     kernels on this machine, and the same checkpoint beside its peers"
+	@echo "make bench     everything measured on this machine, and its peers beside it"
 	@echo "make gpu-test  everything that needs a CUDA device: tests, sanitizer, benchmarks (nine minutes)"
 	@echo "make tiny      retrain the embedded checkpoint (PyTorch; hours on a CPU)"
 	@echo "make install   program, man page, completion, checkpoint into PREFIX (/usr/local)"

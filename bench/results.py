@@ -81,20 +81,36 @@ def describe(path):
     return "%s; %s; commit %s; %s.%s\n" % (where, m["system"], m["commit"], m["date"], busy)
 
 
+def ms_text(value):
+    return "%.3g" % value if value < 100 else "%.0f" % value
+
+
 # ---- tables -----------------------------------------------------------------------------------
 
-def peers(lines):
+def peers_on(lines):
+    """(text, whether engines disagree) of one checkpoint."""
     n = lines[0]
-    rows = [[n["engine"], n["version"], "%.0f" % n["prefill_ms"], "%.1f" % n["decode_ms"],
+    rows = [[n["engine"], n["version"], ms_text(n["prefill_ms"]), ms_text(n["decode_ms"]),
              *("%.2f" % n["first_takes"][phase] for phase in ("prefill", "decode"))] for n in lines]
     first = {tuple(n["greedy_ids"][:4]) for n in lines}
-    text = ("7B's widths, 2 layers, bf16, %d threads: %d tokens in, then runs of %d decode steps, in turns, %d rounds "
-            "(`bench/peers/run.sh`). The last two columns: what %s takes, as a part of what the engine of "
-            "the row takes, median over rounds. " % (n["threads"], n["prefill_tokens"], n["steps"], n["rounds"], n["engine"]))
+    text = "*%s*: %d tokens in, then runs of %d decode steps, in turns, %d rounds. " % (
+        n["model"], n["prefill_tokens"], n["steps"], n["rounds"])
     text += "All engines gave the same first tokens.\n\n" if len(first) == 1 else \
         "**The engines disagree on the first tokens: they did not run the same model.**\n\n"
     return text + table(["engine", "version", "prefill, ms", "decode step, ms", "prefill ratio", "decode ratio"],
                         rows), len(first) > 1
+
+
+def peers(lines):
+    text = ("bf16, %d threads (`bench/peers/run.sh`); *fullwidth* has the 7B's widths and 2 layers, *tiny* is the "
+            "embedded checkpoint. The last two columns: what %s takes, as a part of what the engine of the row "
+            "takes, median over rounds.\n" % (lines[0]["threads"], lines[0]["engine"]))
+    disagree = False
+    for model in dict.fromkeys(n["model"] for n in lines):
+        part, differ = peers_on([n for n in lines if n["model"] == model])
+        text += "\n" + part
+        disagree |= differ
+    return text, disagree
 
 
 def kernels(doc):
@@ -127,7 +143,7 @@ def name_of(line):
 
 def ms(line, name, which="median"):
     value = line.get("%s_%s_ms" % (which, name))
-    return "" if value is None else "%.3g" % value if value < 100 else "%.0f" % value
+    return "" if value is None else ms_text(value)
 
 
 def latency(lines):

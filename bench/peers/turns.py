@@ -68,7 +68,7 @@ def run_round(workers, steps):
 def result(worker, first, a):
     ratio = {phase: statistics.median(x / y for x, y in zip(getattr(first, phase), getattr(worker, phase)))
              for phase in ("prefill_ms", "decode_ms")}
-    return dict(worker.line, dtype="bf16", threads=a.threads, prefill_tokens=a.tokens, steps=a.steps,
+    return dict(worker.line, model=os.path.basename(os.path.normpath(a.model)), dtype="bf16", threads=a.threads, prefill_tokens=a.tokens, steps=a.steps,
                 rounds=a.rounds, prefill_ms=round(statistics.median(worker.prefill_ms), 2),
                 decode_ms=round(statistics.median(worker.decode_ms), 3),
                 prefills_ms=[round(ms, 1) for ms in worker.prefill_ms],
