@@ -82,6 +82,8 @@ int mv_status_of_error(const mv_error *err) {
     case MV_ERR_IO:
     case MV_ERR_UNSUPPORTED:
       return 400;
+    case MV_ERR_CANCELLED: /* before it was begun: no time left, or the client's side closed */
+      return 408;
     case MV_ERR_MEMORY:
       return 503;
     default:
