@@ -23,20 +23,6 @@ static int library_takes(const mv_linear_dims *dims, const mv_linear *linear, co
   return is_aligned(linear->bias_bf16);
 }
 
-static void few_rows(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
-                     const void *x, void *y) {
-  for (int row = 0; row < dims->n_row; row += MV_LINEAR_SKINNY_ROWS_CUDA) {
-    mv_linear_dims some = *dims;
-    if (dims->n_row - row < MV_LINEAR_SKINNY_ROWS_CUDA)
-      some.n_row = dims->n_row - row;
-    else
-      some.n_row = MV_LINEAR_SKINNY_ROWS_CUDA;
-    size_t x_at = (size_t)row * (size_t)dims->ldx * sizeof(uint16_t);
-    size_t y_at = (size_t)row * (size_t)dims->ldy * mv_dtype_bytes(dims->y_dtype);
-    mv_linear_skinny(device, &some, linear, (const char *)x + x_at, (char *)y + y_at);
-  }
-}
-
 void mv_linear_cuda(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
                     const void *x, void *y) {
   assert(dims->n_row >= 0 && linear->n_in > 0 && linear->n_out > 0);
@@ -47,7 +33,7 @@ void mv_linear_cuda(mv_device *device, const mv_linear_dims *dims, const mv_line
   if (!tensor_cores_take(dims, linear, x))
     mv_linear_plain(device, dims, linear, x, y);
   else if (few)
-    few_rows(device, dims, linear, x, y);
+    mv_linear_skinny(device, dims, linear, x, y);
   else if (library_takes(dims, linear, y))
     mv_linear_wide(device, dims, linear, x, y);
   else

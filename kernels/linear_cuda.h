@@ -1,6 +1,6 @@
 /* The three ways a CUDA device multiplies; linear_cuda.c chooses. Private to kernels/. C and C++.
  *
- *   skinny  linear_skinny.cu  bf16 x and W, up to MV_LINEAR_SKINNY_ROWS_CUDA rows: W streamed once
+ *   skinny  linear_skinny.cu  bf16 x and W, few rows: W streamed once
  *   wide    linear_lt.c       bf16 x and W, more rows: cuBLASLt with algorithms timed on this card
  *   plain   linear_plain.cu   any format, size and alignment
  */

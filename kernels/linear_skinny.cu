@@ -12,6 +12,9 @@
  * partial sums are added in order, within a block through shared memory, between blocks by the last
  * one to arrive.
  *
+ * More than 64 rows go in chunks of 64, each a block of its own beside those of the same weights:
+ * they run at the same time, and what one fetches from memory the others find in L2.
+ *
  * sass skinny_kernel: LDG.E.128
  * sass skinny_kernel: HMMA.16816.F32.BF16
  * sass@90a skinny_kernel: LDG.128>ACQBULK
@@ -27,11 +30,11 @@
 namespace {
 
 constexpr int N_WARP = 8, BLOCK = 32 * N_WARP;
-constexpr int TILE = 16;   /* weight rows of one mma */
+constexpr int TILE = 16;                             /* weight rows of one mma */
+constexpr int MAX_ROWS = MV_LINEAR_SKINNY_ROWS_CUDA; /* of x, of a block */
 constexpr int K_STEP = 32; /* columns a lane group of four covers with 16 bytes each */
 constexpr int STEP_BYTES = 2 * K_STEP;
-constexpr int MANY = 1024; /* tiles from which a warp takes two (three) of them: fewer reads of x */
-constexpr int FEW = 128;   /* blocks below which the sum is cut: about one a multiprocessor */
+constexpr int FEW = 128;     /* blocks below which the sum is cut: about one a multiprocessor */
 constexpr int MIN_STEPS = 4; /* a warp's share of a cut sum, in steps of K_STEP */
 
 /* Passed by value and hashed as bytes (MV_LAUNCH): no padding. */
@@ -41,10 +44,15 @@ struct skinny_args {
   const float *bias;
   void *y;
   float *partial;    /* [n_split, n_row, n_out] */
-  uint32_t *arrived; /* [blocks along n_out], zero between launches */
+  uint32_t *arrived; /* [blocks along x], zero between launches */
   int w_rows[MV_LINEAR_PARTS], first_block[MV_LINEAR_PARTS], first_col[MV_LINEAR_PARTS];
   int n_in, n_out, n_row, ldx, ldy, n_split, y_is_bf16, accumulate;
   int overlaps; /* whether launches of this device do */
+};
+
+/* Rows of x that a block multiplies. */
+struct row_chunk {
+  int first, n;
 };
 
 /* Sixteen bytes of each of a warp's weight rows (lo: g, hi: g + 8), one step of K_STEP. */
@@ -139,8 +147,8 @@ MV_DEV void multiply_steps(tile<R, NT> &m, int n, bool overlaps) {
 
 /* The warps' sums of one row of tiles, added in order; `limit`: weight rows from `row0` on. */
 template <int NT>
-MV_DEV void add_warps(const skinny_args &a, const float (&acc)[NT][4], float (*sums)[NT * 4][33],
-                      int col0, int limit) {
+MV_DEV void add_warps(const skinny_args &a, row_chunk rows, const float (&acc)[NT][4],
+                      float (*sums)[NT * 4][33], int col0, int limit) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   __syncthreads();
 #pragma unroll
@@ -148,7 +156,7 @@ MV_DEV void add_warps(const skinny_args &a, const float (&acc)[NT][4], float (*s
 #pragma unroll
     for (int q = 0; q < 4; q++) sums[warp][j * 4 + q][lane] = acc[j][q];
   __syncthreads();
-  for (int i = threadIdx.x; i < TILE * a.n_row; i += BLOCK) {
+  for (int i = threadIdx.x; i < TILE * rows.n; i += BLOCK) {
     const int w_row = i % TILE, row = i / TILE;
     const int place = row / 8 * 4 + w_row / 8 * 2 + row % 2, from = w_row % 8 * 4 + row % 8 / 2;
     float sum = 0;
@@ -156,14 +164,14 @@ MV_DEV void add_warps(const skinny_args &a, const float (&acc)[NT][4], float (*s
     for (int v = 0; v < N_WARP; v++) sum += sums[v][place][from];
     if (w_row >= limit) continue;
     if (a.n_split == 1)
-      mv_linear_store(a, row, col0 + w_row, sum);
+      mv_linear_store(a, rows.first + row, col0 + w_row, sum);
     else
-      a.partial[((size_t)blockIdx.y * a.n_row + row) * a.n_out + col0 + w_row] = sum;
+      a.partial[((size_t)blockIdx.y * a.n_row + rows.first + row) * a.n_out + col0 + w_row] = sum;
   }
 }
 
-/* The last block of these columns to come here adds up all of them. */
-MV_DEV void add_blocks(const skinny_args &a, int col0, int n_col) {
+/* The last block of these columns and rows to come here adds up all of them. */
+MV_DEV void add_blocks(const skinny_args &a, row_chunk rows, int col0, int n_col) {
   MV_SHARED(int, is_last, [1]);
   __threadfence();
   __syncthreads();
@@ -172,8 +180,8 @@ MV_DEV void add_blocks(const skinny_args &a, int col0, int n_col) {
   __syncthreads();
   if (!is_last[0]) return;
   __threadfence();
-  for (int i = threadIdx.x; i < n_col * a.n_row; i += BLOCK) {
-    const int row = i / n_col, col = col0 + i % n_col;
+  for (int i = threadIdx.x; i < n_col * rows.n; i += BLOCK) {
+    const int row = rows.first + i / n_col, col = col0 + i % n_col;
     float sum = 0;
     for (int s = 0; s < a.n_split; s++)
       sum += a.partial[((size_t)s * a.n_row + row) * a.n_out + col];
@@ -184,11 +192,12 @@ MV_DEV void add_blocks(const skinny_args &a, int col0, int n_col) {
 
 /* Rows beyond the end are the last one again: read, multiplied, not stored. */
 template <int R, int NT>
-MV_DEV void start(const skinny_args &a, int part, int row0, int k0, tile<R, NT> &m) {
+MV_DEV void start(const skinny_args &a, row_chunk rows, int part, int row0, int k0,
+                  tile<R, NT> &m) {
   const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-  const int w_last = a.w_rows[part] - 1, x_last = a.n_row - 1;
+  const int w_last = a.w_rows[part] - 1, x_last = rows.n - 1;
   const size_t skip = (size_t)k0 * STEP_BYTES + t * 16;
-  const char *w = a.w[part] + skip, *x = a.x + skip;
+  const char *w = a.w[part] + skip, *x = a.x + (size_t)rows.first * a.ldx * 2 + skip;
 #pragma unroll
   for (int r = 0; r < R; r++) {
     const int lo = row0 + r * TILE + g, hi = lo + 8;
@@ -204,11 +213,14 @@ MV_DEV void start(const skinny_args &a, int part, int row0, int k0, tile<R, NT> 
     m.x[j] = x + (size_t)(8 * j + g < x_last ? 8 * j + g : x_last) * a.ldx * 2;
 }
 
-/* blockIdx.x: R tiles of a part; blockIdx.y: share of the sum. */
+/* blockIdx.x: R tiles of a part, and of the rows a chunk; blockIdx.y: share of the sum. */
 template <int R, int NT, int AHEAD>
 __global__ void __launch_bounds__(BLOCK, NT < 8 ? 2 : 1) skinny_kernel(skinny_args a) {
   MV_SHARED(float, sums, [N_WARP][NT * 4][33]);
-  const int block = blockIdx.x;
+  /* only the widest kernel is ever given several chunks */
+  const int n_chunk = NT == 8 ? (a.n_row + MAX_ROWS - 1) / MAX_ROWS : 1;
+  const int block = (int)blockIdx.x / n_chunk, first = (int)blockIdx.x % n_chunk * MAX_ROWS;
+  const row_chunk rows = {first, NT == 8 ? min(a.n_row - first, MAX_ROWS) : a.n_row};
   const int part = (block >= a.first_block[1]) + (block >= a.first_block[2]);
   const int row0 = (block - a.first_block[part]) * R * TILE;
   const int n_range = N_WARP * a.n_split, range = blockIdx.y * N_WARP + threadIdx.x / 32;
@@ -217,14 +229,15 @@ __global__ void __launch_bounds__(BLOCK, NT < 8 ? 2 : 1) skinny_kernel(skinny_ar
   const int k1 = (unsigned)(n_step * (range + 1)) / (unsigned)n_range;
   tile<R, NT> m;
   mv_pdl_launch();
-  start(a, part, row0, k0, m);
+  start(a, rows, part, row0, k0, m);
   multiply_steps<R, NT, AHEAD>(m, (k1 < n_whole ? k1 : n_whole) - k0, a.overlaps);
   if (k0 < k1 && k1 > n_whole)
     multiply_tail(m, n_whole * K_STEP + (int)threadIdx.x % 4 * 8 < a.n_in);
   const int col0 = a.first_col[part] + row0, limit = a.w_rows[part] - row0;
 #pragma unroll
-  for (int r = 0; r < R; r++) add_warps<NT>(a, m.acc[r], sums, col0 + r * TILE, limit - r * TILE);
-  if (a.n_split > 1) add_blocks(a, col0, limit < R * TILE ? limit : R * TILE);
+  for (int r = 0; r < R; r++)
+    add_warps<NT>(a, rows, m.acc[r], sums, col0 + r * TILE, limit - r * TILE);
+  if (a.n_split > 1) add_blocks(a, rows, col0, limit < R * TILE ? limit : R * TILE);
 }
 
 int tiles_of(const mv_linear *linear) {
@@ -253,6 +266,7 @@ void launch(mv_device *device, skinny_args &a, const mv_linear *linear) {
     n_block += (a.w_rows[i] + R * TILE - 1) / (R * TILE);
     col += a.w_rows[i];
   }
+  n_block *= (a.n_row + MAX_ROWS - 1) / MAX_ROWS;
   if (a.n_split > 1) {
     const size_t zeroed = ((size_t)n_block * sizeof *a.arrived + 255) / 256 * 256;
     const size_t n_partial = (size_t)a.n_split * a.n_row * a.n_out;
@@ -269,7 +283,7 @@ void launch(mv_device *device, skinny_args &a, const mv_linear *linear) {
 /* How far ahead W is loaded: 16 loads a lane while registers allow, 8 with many sums. */
 void mv_linear_skinny(mv_device *device, const mv_linear_dims *dims, const mv_linear *linear,
                       const void *x, void *y) {
-  assert(dims->n_row <= MV_LINEAR_SKINNY_ROWS_CUDA && linear->n_in % 8 == 0 && dims->ldx % 8 == 0);
+  assert(linear->n_in % 8 == 0 && dims->ldx % 8 == 0);
   skinny_args a;
   memset(&a, 0, sizeof a);
   a.x = (const char *)x;
@@ -284,7 +298,8 @@ void mv_linear_skinny(mv_device *device, const mv_linear_dims *dims, const mv_li
   a.overlaps = mv_cuda_of(device)->overlaps;
   a.y_is_bf16 = dims->y_dtype == MV_DTYPE_BF16;
   a.accumulate = dims->accumulate;
-  const bool many = tiles_of(linear) >= MANY;
+  /* blocks of one tile each that do not all run at once: better fewer, and x is read less often */
+  const bool many = tiles_of(linear) > 2 * mv_cuda_of(device)->n_sm;
   if (dims->n_row <= 8)
     many ? launch<2, 1, 4>(device, a, linear) : launch<1, 1, 8>(device, a, linear);
   else if (dims->n_row <= 16)
