@@ -183,6 +183,17 @@ class Times(unittest.TestCase):
         self.assertAlmostEqual(line["output_throughput"] * line["duration"], 720, 3)
         self.assertAlmostEqual(line["total_token_throughput"] * line["duration"], 4320, 3)
 
+    def test_fields_are_vllms(self):
+        with Stub(ttft=0, itl=0) as stub:
+            line, _ = serve(stub, "--num-prompts", "3", "--output-len", "3", "--goodput", "e2el:9000")
+        names = ("date num_prompts request_rate burstiness max_concurrency duration completed failed "
+                 "total_input_tokens total_output_tokens request_throughput request_goodput output_throughput "
+                 "total_token_throughput max_concurrent_requests").split()
+        names += ["%s_%s_ms" % (s, n) for n in ("ttft", "tpot", "itl", "e2el")
+                  for s in ("mean", "median", "std", "p90", "p99", "p99.9")]
+        self.assertEqual([n for n in names if n not in line], [])
+        self.assertEqual(line["request_rate"], "inf")
+
     def test_completions_are_timed_within_a_millisecond(self):
         line, records = self.check("--endpoint", "/v1/completions", "--burstiness", "inf")
         came = sorted(r["came"] for r in records)
