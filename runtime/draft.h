@@ -13,6 +13,21 @@
  * token by token; where the answer leaves it, it is taken up again at the last few tokens that it
  * knows. Drafts come from the script followed longest; without one, from an earlier occurrence of
  * the last tokens in the request's own text.
+ *
+ * Tokens a step on the real model's 19 recorded answers, simulated (rows computed a token):
+ *
+ *                                                        drafts of 16   of 32          of 64
+ *   as it is                                             8.73 (1.01)    10.80 (1.02)   12.49 (1.03)
+ *   with ten rows for a free digit, where nothing else   10.42 (1.43)   14.00 (1.43)   17.05 (1.44)
+ *   is drafted
+ *
+ * The second is not here. As a tree (kernels/attention.h) its digits would lie in other slots than
+ * in plain decoding, and sums over keys are in the order of slots: the bits would differ. Exact is
+ * a run of its own for every digit, with a copy of the last page: the newest token again and the
+ * digit, twenty rows and ten copies for one token more; worth it where rows are idle.
+ * Lengths computed from the coordinates before them would be guessed with 2.6 leading characters
+ * right on average (38 lengths: the model's own arithmetic is rough): 4 to 5 steps of an
+ * answer's 72.
  */
 #ifndef MV_RUNTIME_DRAFT_H
 #define MV_RUNTIME_DRAFT_H

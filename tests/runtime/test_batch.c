@@ -379,6 +379,80 @@ static int count(size_t n_bytes, void *user) {
   return 1;
 }
 
+static int fail_at(size_t n_bytes, void *user) {
+  (void)n_bytes;
+  return --*(long *)user != 0;
+}
+
+enum { N_SHORT = 6 };
+
+static mv_request short_question(int i, char words[600]) {
+  mv_request q = question(i * 5 + 1, words);
+  q.max_new_tokens = 3 + i;
+  return q;
+}
+
+/* Submits and steps with memory that ends at the k-th allocation. Returns how many requests failed;
+ * *left is what is left of k. */
+static int answer_with(mv_engine *engine, const mv_result *want, long k, long *left) {
+  mv_ticket tickets[N_SHORT];
+  size_t n_left = 1;
+  int n_failed = 0;
+  *left = k;
+  mv_alloc_set_hook(fail_at, left);
+  for (int i = 0; i < N_SHORT; i++) {
+    char words[600];
+    mv_request q = short_question(i, words);
+    mv_status status = mv_engine_submit(engine, &q, &tickets[i], &err);
+    ck_assert(status == MV_OK || status == MV_ERR_MEMORY);
+    if (status != MV_OK) tickets[i] = 0, n_failed++;
+  }
+  for (int step = 0; n_left && step < 1000; step++) {
+    mv_status status = mv_engine_step(engine, &n_left, &err);
+    ck_assert(status == MV_OK || status == MV_ERR_MEMORY);
+  }
+  mv_alloc_set_hook(NULL, NULL);
+  ck_assert_uint_eq(n_left, 0);
+  for (int i = 0; i < N_SHORT; i++) {
+    mv_result r;
+    if (!tickets[i]) continue;
+    ck_assert_int_eq(mv_engine_poll(engine, &tickets[i], &r, &err), 1);
+    ck_assert(r.status == MV_OK || r.status == MV_ERR_MEMORY);
+    if (r.status == MV_OK)
+      assert_same("with little memory", i, &r, &want[i]);
+    else
+      n_failed++;
+    mv_result_free(&r);
+  }
+  return n_failed;
+}
+
+/* Whoever gets no memory is told so; the others' answers are what they are, and so is the next. */
+START_TEST(memory_may_end_at_any_submit_or_step) {
+  mv_result want[N_SHORT];
+  long left = 0, n = 0;
+  model = open_reference(1, MV_PRECISION_BF16);
+  for (int i = 0; i < N_SHORT; i++) {
+    char words[600];
+    mv_request q = short_question(i, words);
+    mv_engine *alone = engine_with((mv_engine_options){.max_batch = 1, .no_speculation = 1});
+    ck_assert_int_eq(mv_engine_generate(alone, &q, &want[i], &err), MV_OK);
+    mv_engine_free(alone);
+  }
+  for (long k = 1; left <= 0; k++, n++) {
+    long none;
+    mv_engine *engine = engine_with((mv_engine_options){.max_batch = 4, .max_rows = 50});
+    int n_failed = answer_with(engine, want, k, &left);
+    ck_assert_int_eq(n_failed > 0 && left > 0, 0);
+    ck_assert_int_eq(answer_with(engine, want, 0, &none), 0);
+    mv_engine_free(engine);
+  }
+  ck_assert_int_gt(n, 100);
+  free_results(want, N_SHORT);
+  mv_model_close(model);
+}
+END_TEST
+
 START_TEST(steps_allocate_nothing) {
   model = open_reference(1, MV_PRECISION_FP32);
   mv_engine *engine = new_engine(model);
@@ -426,8 +500,13 @@ static Suite *suite(void) {
   tcase_add_test(t, a_forced_answer_is_given_whatever_the_model_says);
   tcase_add_test(t, what_can_never_fit_is_refused_at_once);
   tcase_add_test(t, a_request_can_be_cancelled_at_any_step);
-  tcase_add_test(t, any_thread_may_submit_poll_and_cancel);
   tcase_add_test(t, steps_allocate_nothing);
+  tcase_add_test(t, memory_may_end_at_any_submit_or_step);
+  suite_add_tcase(s, t);
+  t = tcase_create("threads"); /* alone in make tsan */
+  tcase_add_checked_fixture(t, open_all, close_all);
+  tcase_set_timeout(t, 280);
+  tcase_add_test(t, any_thread_may_submit_poll_and_cancel);
   suite_add_tcase(s, t);
   return s;
 }
