@@ -25,6 +25,11 @@
 #define FP32 .x = F32, .w = BF16, .y = F32
 
 static const kernel_span last_token[] = {{1023, 1}}, drafts[] = {{1008, 16}};
+static const kernel_span last_tokens[32] = {
+    {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1},
+    {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1},
+    {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1},
+    {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}, {1023, 1}};
 static const kernel_span prompt[] = {{0, PROMPT}};
 static const kernel_span image[] = {{0, PATCHES}};
 /* 5 x 5 windows of an 18 x 18 grid: 16 whole, 8 half, one quarter. */
@@ -47,6 +52,9 @@ const bench_case bench_kernel_table[] = {
     LINEAR("decode", "qkv", 1, D, WIDE, {D, KV, KV}, .bias = 1),
     LINEAR("decode", "o", 1, D, WIDE, {D}, .accumulate = 1),
     LINEAR("decode", "gate_up", 1, D, WIDE, {FF, FF}),
+    LINEAR("decode", "gate_up x8", 8, D, WIDE, {FF, FF}), /* requests, or drafts, together */
+    LINEAR("decode", "gate_up x32", 32, D, WIDE, {FF, FF}),
+    LINEAR("decode", "gate_up x64", 64, D, WIDE, {FF, FF}),
     LINEAR("decode", "down", 1, FF, WIDE, {D}, .accumulate = 1),
     LINEAR("decode", "head", 1, D, WIDE, {VOCAB}),
     LINEAR("decode", "down fp32", 1, FF, FP32, {D}, .accumulate = 1),
@@ -63,6 +71,15 @@ const bench_case bench_kernel_table[] = {
       .y = BF16,
       .spans = last_token,
       .n_span = 1}},
+    {"decode",
+     "x32",
+     {.op = "attention",
+      .n_row = 32,
+      HEADS,
+      .w = BF16,
+      .y = BF16,
+      .spans = last_tokens,
+      .n_span = 32}},
     {"decode",
      "tree",
      {.op = "attention",
