@@ -207,7 +207,7 @@ void mv_result_free(mv_result *result); /* accepts a zeroed result */
 typedef struct mv_engine_options {
   size_t max_tokens; /* context of one request, prompt and answer; 0: the model's */
   size_t kv_tokens;  /* keys and values of all requests and cached prefixes; 0: grows, while nothing
-                        runs, to what the largest request needs */
+                        runs, to what max_batch of the largest request need, 8192 at least */
   int max_batch;     /* requests at once; 0: 16 */
   int max_rows;      /* rows of one step: prompts in chunks, and tokens; 0: 1024 */
   size_t image_tokens; /* image features kept; 0: 4096, and grows like kv_tokens */
