@@ -21,7 +21,7 @@ bench/peers/run.sh "$@"
 bench latency --device cpu --batch-size 1,2,4,8,16 --input-len 300 --output-len 64
 bench latency --device cpu --workload bench/workloads/medvision.jsonl --runs 8
 for drafts in "" --speculate; do # shellcheck disable=SC2086
-  bench latency --device cpu --workload bench/workloads/medvision-recorded.jsonl --runs 14 --warmup 5 $drafts
+  bench latency --device cpu --workload bench/workloads/medvision-forced.jsonl --runs 14 --warmup 5 $drafts
 done
 if [ -d "$model" ]; then
   bench latency --device cpu --model "$model" --batch-size 1,2,4 --input-len 300 --output-len 33 --runs 3

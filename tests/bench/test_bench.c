@@ -140,8 +140,8 @@ static void write_file(const char *text) {
 
 START_TEST(workloads_of_the_repository_are_read) {
   static const char *const names[] = {
-      "fixed",       "medvision",          "medvision-text-first", "medvision-shuffled",
-      "short",       "medvision-recorded", "fixed-2048-128",       "fixed-128-2048",
+      "fixed",       "medvision",        "medvision-text-first", "medvision-shuffled",
+      "short",       "medvision-forced", "fixed-2048-128",       "fixed-128-2048",
       "fixed-32-128"};
   bench_workload w;
   mv_error err;
@@ -151,7 +151,7 @@ START_TEST(workloads_of_the_repository_are_read) {
     ck_assert_msg(bench_workload_read(&w, path, 0, 0, &err) == MV_OK, "%s", err.msg);
     ck_assert_int_eq(w.shuffle, strstr(names[i], "shuffled") != NULL);
     ck_assert_int_eq(w.kinds[0].text_first, strstr(names[i], "text-first") != NULL);
-    ck_assert_int_eq(w.kinds[0].recorded.n, strstr(names[i], "recorded") ? 19 : 0);
+    ck_assert_int_eq(w.kinds[0].recorded.n, strstr(names[i], "forced") ? 24 : 0);
     bench_workload_free(&w);
   }
 }
@@ -312,8 +312,7 @@ END_TEST
 
 static mv_status read_recorded_workload(void) {
   bench_workload w;
-  mv_status status =
-      bench_workload_read(&w, "bench/workloads/medvision-recorded.jsonl", 0, 0, NULL);
+  mv_status status = bench_workload_read(&w, "bench/workloads/medvision-forced.jsonl", 0, 0, NULL);
   if (status == MV_OK) status = bench_workload_plan(&w, 5, 0, 0, NULL);
   bench_workload_free(&w);
   return status;

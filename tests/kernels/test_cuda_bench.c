@@ -9,7 +9,7 @@ static int bench(const char *a, const char *b, const char *c) {
   char *argv[] = {"kernels",           "--device",           "cuda",
                   "--quick",           (char *)(uintptr_t)a, (char *)(uintptr_t)b,
                   (char *)(uintptr_t)c};
-  return mv_bench_kernels_main(c ? 7 : 6, argv);
+  return mv_bench_kernels_main(c ? 7 : 6, argv, NULL);
 }
 
 START_TEST(rows_are_right_and_timed) {

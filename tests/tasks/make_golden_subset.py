@@ -1,6 +1,6 @@
-"""Picks the rows of the full golden files that are kept in tests/data/tasks.
+"""Picks the rows of the full golden files that are kept in tests/data/tasks and bench/workloads.
 
-    python3 tests/tasks/make_golden_subset.py ../shared/golden ../shared/medvision tests/data/tasks
+    python3 tests/tasks/make_golden_subset.py ../shared/golden
 
 The full files were made by running the original (medvision-bm 1.2.1); rows are copied unchanged.
 """
@@ -8,11 +8,12 @@ import collections
 import json
 import sys
 
-golden, contract, out = sys.argv[1:]
+golden, = sys.argv[1:]
+out = "tests/data/tasks"
 
 
-def pick(name, keep, source=None):
-    with open(source or f"{golden}/{name}.jsonl", encoding="utf-8") as f, open(f"{out}/{name}.jsonl", "w", encoding="utf-8") as g:
+def pick(name, keep):
+    with open(f"{golden}/{name}.jsonl", encoding="utf-8") as f, open(f"{out}/{name}.jsonl", "w", encoding="utf-8") as g:
         for line in f:
             if keep(json.loads(line), line):
                 g.write(line)
@@ -37,4 +38,11 @@ pick("cot_targets", first(2, "variant"))
 pick("geometry", first(20, "kind"))
 boxes = first(25, "category")
 pick("sample_metrics", lambda row, line: row["metrics"] and "avgIoU" in row["metrics"] and boxes(row, line))
-pick("cases", lambda row, line: bool(row.get("image_size")), f"{contract}/cases.jsonl")
+
+# Questions with the answers training gives to them: what the bench forces, to price speculation.
+with open("weights/tiny/prompt_strings.json", encoding="utf-8") as f:
+    system = json.load(f)["SYSTEM_PROMPT"]
+with open(f"{golden}/cot_targets.jsonl", encoding="utf-8") as f, open("bench/workloads/forced-size.jsonl", "w", encoding="utf-8") as g:
+    for row in map(json.loads, f):
+        if row["variant"] == "tl_cot":
+            g.write(json.dumps({"system": system, "prompt": row["prompt"], "answer": row["target"]}) + "\n")
