@@ -4,12 +4,13 @@
 
 #include "bench/bench.h"
 #include "bench/compare.h"
+#include "bench/gains.h"
 #include "bench/subject.h"
 #include "runtime/model.h"
 
 typedef struct throughput_options {
   bench_subject_options subject;
-  int n_request, n_run;
+  int n_request, n_run, gains;
 } throughput_options;
 
 typedef struct throughput {
@@ -26,7 +27,10 @@ static const char help_text[] =
     "  --num-prompts N   requests together (16)\n"
     "  --runs N          how often, other requests each time (1); three or more tell --compare\n"
     "                    how far rates are noise\n"
-    "  --max-batch N     requests running together (the engine's default)\n" BENCH_SUBJECT_HELP
+    "  --max-batch N     requests running together (the engine's default)\n"
+    "  --gains           the same requests one at a time, with batching, reuse of prefixes and\n"
+    "                    pictures, and drafts each alone, then with all: how many times as "
+    "fast\n" BENCH_SUBJECT_HELP
     "\n"
     "Without a workload: 1024 tokens in, 128 out.\n";
 
@@ -38,8 +42,12 @@ static int parse(int argc, char **argv, throughput_options *o) {
   const bench_option options[] = {BENCH_SUBJECT_OPTIONS(&o->subject),
                                   {"--num-prompts", BENCH_COUNT(&o->n_request)},
                                   {"--runs", BENCH_COUNT(&o->n_run)},
+                                  {"--gains", BENCH_FLAG(&o->gains)},
                                   {"--max-batch", BENCH_COUNT(&o->subject.max_batch)}};
-  return bench_parse_options("throughput", argc, argv, options, sizeof options / sizeof *options);
+  int code =
+      bench_parse_options("throughput", argc, argv, options, sizeof options / sizeof *options);
+  o->subject.speculate |= o->gains;
+  return code;
 }
 
 /* ---- figures ---- */
@@ -89,6 +97,7 @@ static mv_status measure(throughput *t, const throughput_options *o, mv_buf *jso
   if (!o->subject.workload && (o->subject.n_input < 1 || o->subject.n_output < 1))
     return mv_fail(err, MV_ERR_USAGE, "--input-len, --output-len: expected 1 or more");
   MV_TRY(bench_subject_open(s, &o->subject, o->n_request * o->n_run, o->n_request, err));
+  if (o->gains) return bench_gains(s, o->n_request, o->n_run, json, err);
   for (int run = 0; run < o->n_run; run++) {
     double busy = s->busy_ms, n_output = (double)s->n_output;
     MV_TRY(bench_subject_ask(s, run * o->n_request, o->n_request, 1, err));

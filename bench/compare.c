@@ -76,10 +76,10 @@ double bench_number(const mv_json *row, const char *key, double fallback) {
 
 static int same(const mv_json *a, const mv_json *b) {
   static const char *const keys[] = {
-      "bench",      "engine",          "model",       "device",    "dtype",     "threads",
-      "workload",   "batch_size",      "num_prompts", "max_batch", "speculate", "request_rate",
-      "burstiness", "max_concurrency", "page_cache",  "phase",     "op",        "what",
-      "shape"};
+      "bench",     "engine",       "model",      "device",          "dtype",
+      "threads",   "workload",     "batch_size", "num_prompts",     "max_batch",
+      "speculate", "request_rate", "burstiness", "max_concurrency", "page_cache",
+      "phase",     "op",           "what",       "shape",           "mode"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     const mv_json *x = mv_json_get(a, keys[i]), *y = mv_json_get(b, keys[i]);
     if (!x != !y || (x && x->type != y->type)) return 0;
@@ -125,7 +125,8 @@ static double error_of(const mv_json *row, const figure *f) {
 }
 
 static void print_name(FILE *out, const mv_json *row, const figure *f) {
-  static const char *const keys[] = {"bench", "phase", "op", "what", "workload", "page_cache"};
+  static const char *const keys[] = {"bench",    "phase", "op",        "what",
+                                     "workload", "mode",  "page_cache"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     const mv_json *word = mv_json_get(row, keys[i]);
     if (mv_json_is(word, MV_JSON_STRING) && word->text.len)

@@ -166,6 +166,14 @@ def throughput(lines):
                                     "all tokens/s", "TTFT, ms", "prompt cached", "pictures cached"], rows)
 
 
+def gains(lines):
+    rows = [name_of(n)[:3] + [n["mode"], "%.3f" % n["request_throughput"], "%.2f" % n["times"],
+                              "%.0f %%" % (100 * n["cached_tokens"] / n["prompt_tokens"]), n["images_seen"],
+                              "%d of %d" % (n["accepted_tokens"], n["drafted_tokens"])] for n in lines]
+    return commands(lines) + table(["engine", "model", "workload", "mode", "requests/s", "times", "prompt cached",
+                                    "pictures seen", "drafts accepted"], rows)
+
+
 def serve(lines):
     rows = [name_of(n) + ["%.3f" % n["request_throughput"], "%.0f" % n["output_throughput"], ms(n, "ttft"),
                           ms(n, "ttft", "p99"), ms(n, "tpot"), ms(n, "tpot", "p99"), ms(n, "e2el"),
@@ -181,7 +189,7 @@ def startup(lines):
     return commands(lines) + table(["model", "page cache", "of the files in it", "to the first token, ms", "p90"], rows)
 
 
-KINDS = {"kernels": kernels, "latency": latency, "throughput": throughput, "serve": serve, "startup": startup}
+KINDS = {"kernels": kernels, "latency": latency, "throughput": throughput, "gains": gains, "serve": serve, "startup": startup}
 
 
 def draw(folder, name, inputs):
@@ -195,7 +203,7 @@ def draw(folder, name, inputs):
 def draw_all(folder):
     for machine in files(folder, "machine-*.json"):
         name = os.path.basename(machine)[len("machine-"):-len(".json")]
-        draw(folder, name, [p for kind in KINDS if kind != "startup"
+        draw(folder, name, [p for kind in KINDS if kind not in ("gains", "startup")
                             for p in files(folder, "%s-%s.json*" % (kind, name))])
     for path in files(folder, "gpu-*.json"):
         with tempfile.TemporaryDirectory() as apart:

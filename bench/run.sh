@@ -31,6 +31,11 @@ for workload in short medvision; do
   bench throughput --device cpu --workload "bench/workloads/$workload.jsonl" --num-prompts 16 --runs 3
 done
 finish throughput
+bench throughput --gains --device cpu --workload bench/workloads/medvision-forced.jsonl --num-prompts 12 --runs 2
+if [ -d "$model" ]; then
+  bench throughput --gains --device cpu --model "$model" --workload bench/workloads/short.jsonl --num-prompts 16
+fi
+mv $results/throughput-cpu.jsonl.part $results/gains-cpu.jsonl
 bench startup --device cpu
 [ ! -d "$model" ] || bench startup --device cpu --model "$model" --runs 3
 finish startup

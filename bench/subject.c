@@ -61,13 +61,12 @@ static mv_status fit(bench_subject *s, bench_kind *kind, mv_error *err) {
 
 /* A recorded question, which is given its recorded answer. */
 static mv_status submit_recorded(bench_subject *s, const bench_ask *ask, bench_watch *watch,
-                                 mv_error *err) {
+                                 mv_ticket *ticket, mv_error *err) {
   const bench_kind *kind = &s->workload.kinds[ask->kind];
   const mv_tokenizer *tokenizer = mv_model_tokenizer(s->model);
   int row = ask->number % kind->recorded.n;
   mv_ids ids = {0};
   mv_request q;
-  mv_ticket ticket;
   MV_TRY(show(s, kind->side, ask->picture, err));
   base_request(s, kind, &q);
   q.prompt = bench_recorded_text(&kind->recorded, row, "prompt");
@@ -77,18 +76,18 @@ static mv_status submit_recorded(bench_subject *s, const bench_ask *ask, bench_w
   mv_str answer = bench_recorded_text(&kind->recorded, row, "answer");
   mv_status status = mv_tokenizer_encode(tokenizer, answer, 0, &ids, err);
   q.max_new_tokens = (int)ids.len;
-  if (status == MV_OK) status = mv_engine_submit(s->engine, &q, &ticket, err);
-  if (status == MV_OK) status = mv_engine_force(s->engine, ticket, ids.ids, ids.len, err);
+  if (status == MV_OK) status = mv_engine_submit(s->engine, &q, ticket, err);
+  if (status == MV_OK) status = mv_engine_force(s->engine, *ticket, ids.ids, ids.len, err);
   mv_ids_free(&ids);
   return status;
 }
 
-static mv_status submit(bench_subject *s, const bench_ask *ask, bench_watch *watch, mv_error *err) {
+static mv_status submit(bench_subject *s, const bench_ask *ask, bench_watch *watch,
+                        mv_ticket *ticket, mv_error *err) {
   const bench_kind *kind = &s->workload.kinds[ask->kind];
-  if (kind->recorded.n) return submit_recorded(s, ask, watch, err);
+  if (kind->recorded.n) return submit_recorded(s, ask, watch, ticket, err);
   mv_buf text = {0}, system = {0};
   mv_request q;
-  mv_ticket ticket;
   MV_TRY(show(s, kind->side, ask->picture, err));
   base_request(s, kind, &q);
   bench_ask_text(&s->workload, ask, &text);
@@ -99,7 +98,7 @@ static mv_status submit(bench_subject *s, const bench_ask *ask, bench_watch *wat
   q.user = watch;
   mv_status status = mv_buf_status(&text, err);
   if (status == MV_OK) status = mv_buf_status(&system, err);
-  if (status == MV_OK) status = mv_engine_submit(s->engine, &q, &ticket, err);
+  if (status == MV_OK) status = mv_engine_submit(s->engine, &q, ticket, err);
   mv_buf_free(&text);
   mv_buf_free(&system);
   return status;
@@ -122,11 +121,32 @@ static void note(bench_subject *s, const mv_result *r) {
   s->n_step += (int64_t)r->n_step;
 }
 
-static mv_status take_finished(bench_subject *s, int measured, mv_error *err) {
+/* FNV-1a; never 0. */
+static uint64_t hash_of(const mv_result *r) {
+  uint64_t hash = 0xCBF29CE484222325u;
+  for (size_t i = 0; i < r->n_token; i++)
+    hash = (hash ^ (uint32_t)r->token_ids[i]) * 0x100000001B3u;
+  return hash | 1;
+}
+
+static mv_status check_answer(bench_subject *s, int number, const mv_result *r, mv_error *err) {
+  uint64_t now = hash_of(r), was = s->answers[number];
+  s->answers[number] = now;
+  if (!was || was == now) return MV_OK;
+  return mv_fail(err, MV_ERR_DEVICE,
+                 "request %d was answered otherwise before: expected the same tokens whatever the "
+                 "batch, the caches and the drafts",
+                 number);
+}
+
+static mv_status take_finished(bench_subject *s, int first, int measured, mv_error *err) {
   mv_result r;
   mv_ticket any = 0;
   while (mv_engine_poll(s->engine, &any, &r, err)) {
     if (r.status != MV_OK) return r.status;
+    mv_status status = check_answer(s, first + (int)(any - s->first_ticket), &r, err);
+    if (status != MV_OK) mv_result_free(&r);
+    MV_TRY(status);
     if (measured) note(s, &r);
     mv_result_free(&s->last);
     s->last = r;
@@ -138,12 +158,14 @@ static mv_status take_finished(bench_subject *s, int measured, mv_error *err) {
 static mv_status run(bench_subject *s, int first, int n, int measured, mv_error *err) {
   size_t n_left = 1;
   for (int i = 0; i < n; i++) {
+    mv_ticket ticket; /* they count up */
     s->watches[i] = (bench_watch){.itl = measured ? &s->samples[BENCH_ITL] : NULL};
-    MV_TRY(submit(s, &s->workload.asks[first + i], &s->watches[i], err));
+    MV_TRY(submit(s, &s->workload.asks[first + i], &s->watches[i], &ticket, err));
+    if (i == 0) s->first_ticket = ticket;
   }
   while (n_left) {
     MV_TRY(mv_engine_step(s->engine, &n_left, err));
-    MV_TRY(take_finished(s, measured, err));
+    MV_TRY(take_finished(s, first, measured, err));
     if (measured) bench_gpu_meter_look(&s->meter);
   }
   return MV_OK;
@@ -184,23 +206,40 @@ static mv_status open_engine(bench_subject *s, mv_error *err) {
   double start = mv_now_ms();
   if (o->image) MV_TRY(mv_image_load(o->image, &s->image, err));
   MV_TRY(mv_model_open(&s->model, &model, err));
-  MV_TRY(mv_engine_new(&s->engine, s->model, &engine, err));
+  MV_TRY(bench_subject_restart(s, &engine, err));
   s->load_ms = mv_now_ms() - start;
   bench_gpu_meter_open(&s->meter, mv_model_device_name(s->model));
   return MV_OK;
 }
 
-/* Engines of the product know the tasks' examples. An answer that has come before is known by
- * heart: more requests than answers would show drafts that are too good. */
-static mv_status prepare_recorded(bench_subject *s, const bench_kind *kind, mv_error *err) {
+/* An answer that has come before is known by heart: more requests than answers would show drafts
+ * that are too good. */
+static mv_status check_recorded(const bench_subject *s, const bench_kind *kind, mv_error *err) {
   int n_ask = (s->workload.n_ask + s->workload.n_kind - 1) / s->workload.n_kind;
-  if (!s->o->speculate) return MV_OK;
-  if (n_ask > kind->recorded.n)
-    return mv_fail(
-        err, MV_ERR_USAGE,
-        "%s: %d answers are recorded, and %d requests would repeat some (with --speculate)",
-        kind->name, kind->recorded.n, n_ask);
-  return mv_teach_tasks(s->engine, bench_recorded_text(&kind->recorded, 0, "system"), err);
+  if (!s->o->speculate || n_ask <= kind->recorded.n) return MV_OK;
+  return mv_fail(err, MV_ERR_USAGE,
+                 "%s: %d answers are recorded, and %d requests would repeat some (with "
+                 "--speculate)",
+                 kind->name, kind->recorded.n, n_ask);
+}
+
+/* Engines of the product know the tasks' examples. */
+static mv_status teach(bench_subject *s, mv_error *err) {
+  for (int i = 0; i < s->workload.n_kind; i++) {
+    const bench_recorded *recorded = &s->workload.kinds[i].recorded;
+    if (recorded->n)
+      MV_TRY(mv_teach_tasks(s->engine, bench_recorded_text(recorded, 0, "system"), err));
+  }
+  return MV_OK;
+}
+
+mv_status bench_subject_restart(bench_subject *s, const mv_engine_options *options, mv_error *err) {
+  mv_engine_free(s->engine);
+  s->engine = NULL;
+  MV_TRY(mv_engine_new(&s->engine, s->model, options, err));
+  if (!options->no_speculation) MV_TRY(teach(s, err));
+  bench_subject_reset(s);
+  return MV_OK;
 }
 
 mv_status bench_subject_open(bench_subject *s, const bench_subject_options *o, int n_ask, int block,
@@ -212,10 +251,12 @@ mv_status bench_subject_open(bench_subject *s, const bench_subject_options *o, i
   for (int i = 0; i < BENCH_N_SAMPLE; i++) s->samples[i].name = names[i];
   MV_TRY(bench_workload_read(&s->workload, o->workload, o->n_input, o->n_output, err));
   MV_TRY(bench_workload_plan(&s->workload, n_ask, block, (uint64_t)o->seed, err));
+  s->answers = mv_calloc((size_t)s->workload.n_ask, sizeof *s->answers);
+  if (!s->answers) return mv_fail(err, MV_ERR_MEMORY, "no memory for %d requests", n_ask);
   MV_TRY(open_engine(s, err));
   for (int i = 0; i < s->workload.n_kind; i++) {
     bench_kind *kind = &s->workload.kinds[i];
-    MV_TRY(kind->recorded.n ? prepare_recorded(s, kind, err) : fit(s, kind, err));
+    MV_TRY(kind->recorded.n ? check_recorded(s, kind, err) : fit(s, kind, err));
   }
   bench_subject_reset(s);
   return MV_OK;
@@ -237,6 +278,7 @@ void bench_subject_close(bench_subject *s) {
   mv_model_close(s->model);
   mv_image_free(&s->image);
   mv_free(s->watches);
+  mv_free(s->answers);
   bench_workload_free(&s->workload);
 }
 

@@ -82,6 +82,9 @@ typedef struct bench_subject {
   int has_picture;      /* drawn, or --image */
   bench_watch *watches; /* [n_watch], owns */
   int n_watch;
+  uint64_t *answers;      /* [workload.n_ask] hash of the ids that a request was answered with, 0:
+                             none yet; owns */
+  mv_ticket first_ticket; /* of the requests being asked */
   bench_gpu_meter meter;
   double load_ms;
 
@@ -100,7 +103,10 @@ mv_status bench_subject_open(bench_subject *s, const bench_subject_options *o, i
 void bench_subject_close(bench_subject *s);
 
 void bench_subject_reset(bench_subject *s);
-/* Asks requests [first, first + n) together and waits for all. `measured`: adds to the samples. */
+/* A new engine in place of the last one, and a reset. */
+mv_status bench_subject_restart(bench_subject *s, const mv_engine_options *options, mv_error *err);
+/* Asks requests [first, first + n) together and waits for all. `measured`: adds to the samples.
+ * MV_ERR_DEVICE where a request asked before is answered otherwise than then. */
 mv_status bench_subject_ask(bench_subject *s, int first, int n, int measured, mv_error *err);
 
 /* Engine, version, model, device, dtype, threads, workload: how every line begins. */

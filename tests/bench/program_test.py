@@ -16,6 +16,7 @@ import xml.etree.ElementTree
 PROGRAM = None
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHORT = os.path.join(ROOT, "bench/workloads/short.jsonl")
+FORCED = os.path.join(ROOT, "bench/workloads/medvision-forced.jsonl")
 PICTURE = os.path.join(ROOT, "tests/data/samples/phantom1.png")
 SMALL = ("--device", "cpu", "--input-len", "40", "--output-len", "5")
 STATISTICS = ("mean", "median", "std", "p25", "p75", "p90", "p99", "p99.9")
@@ -89,6 +90,21 @@ class Fields(unittest.TestCase):
         self.assertLessEqual(line["p25_request_throughput"], line["p75_request_throughput"])
         self.assertTrue(0 < line["cpu_busy_percent"] < 110, line["cpu_busy_percent"])
 
+    def test_gains_of_each_mode(self):
+        for path, reused in (SHORT, "images_seen"), (FORCED, "cached_tokens"):
+            found = lines("throughput", "--gains", "--device", "cpu", "--workload", path, "--num-prompts", "6")
+            self.assertEqual([line["mode"] for line in found],
+                             ["one at a time", "batching", "reuse", "drafts", "all of them"])
+            plain, batched, reuse, drafts, everything = found
+            self.assertEqual(plain["times"], 1)
+            for line in plain, batched, reuse:
+                self.assertEqual(line["drafted_tokens"], 0)
+            for line in drafts, everything:
+                self.assertGreater(line["accepted_tokens"], 0)
+            for line in plain, batched, drafts:
+                self.assertEqual((line["images_seen"], line["cached_tokens"]), (plain["images_seen"], 0))
+            self.assertNotEqual(reuse[reused], plain[reused])
+
     def test_lengths_are_exact(self):
         for name in ("medvision", "medvision-text-first", "medvision-shuffled"):
             with self.subTest(name), tempfile.TemporaryDirectory() as folder:
@@ -106,8 +122,7 @@ class Fields(unittest.TestCase):
                 self.assertEqual(line["total_output_tokens"], 8)
 
     def test_forced_answers_price_speculation(self):
-        path = os.path.join(ROOT, "bench/workloads/medvision-forced.jsonl")
-        bench = ("latency", "--device", "cpu", "--workload", path, "--runs", "4", "--warmup", "3")
+        bench = ("latency", "--device", "cpu", "--workload", FORCED, "--runs", "4", "--warmup", "3")
         plain, = lines(*bench)
         drafted, = lines(*bench, "--speculate")
         self.assertEqual(plain["total_output_tokens"], drafted["total_output_tokens"])
