@@ -33,7 +33,7 @@ done
 finish throughput
 bench throughput --gains --device cpu --workload bench/workloads/medvision-forced.jsonl --num-prompts 12 --runs 2
 if [ -d "$model" ]; then
-  bench throughput --gains --device cpu --model "$model" --workload bench/workloads/short.jsonl --num-prompts 16
+  bench throughput --gains --device cpu --model "$model" --workload bench/workloads/labels.jsonl --num-prompts 8
 fi
 mv $results/throughput-cpu.jsonl.part $results/gains-cpu.jsonl
 bench startup --device cpu

@@ -139,10 +139,16 @@ static void write_file(const char *text) {
 }
 
 START_TEST(workloads_of_the_repository_are_read) {
-  static const char *const names[] = {
-      "fixed",       "medvision",        "medvision-text-first", "medvision-shuffled",
-      "short",       "medvision-forced", "fixed-2048-128",       "fixed-128-2048",
-      "fixed-32-128"};
+  static const char *const names[] = {"fixed",
+                                      "medvision",
+                                      "medvision-text-first",
+                                      "medvision-shuffled",
+                                      "short",
+                                      "medvision-forced",
+                                      "fixed-2048-128",
+                                      "fixed-128-2048",
+                                      "fixed-32-128",
+                                      "labels"};
   bench_workload w;
   mv_error err;
   char path[100];
