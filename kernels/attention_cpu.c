@@ -230,26 +230,35 @@ static void attend_pages(const mv_cpu_simd *simd, const mv_attention_dims *dims,
   store_queries(simd, t, n * group, d, dims->out_dtype, dst);
 }
 
+/* Runs of rows that share a key tile. */
+static int blocks_of(const mv_seq_rows *seq, int rows_a_block) {
+  return (seq->n_row + rows_a_block - 1) / rows_a_block;
+}
+
+/* Part i of the work: a block of one sequence and a key head; the longest of a sequence first. */
+static void attend_part(const mv_cpu_simd *simd, const mv_attention_dims *dims,
+                        const mv_seq_rows *seq, int i, const void *q, const void *cache, void *out,
+                        tiles *t) {
+  int rows_a_block = QUERY_BLOCK / (dims->n_head / dims->n_kv);
+  while (i >= blocks_of(seq, rows_a_block) * dims->n_kv)
+    i -= blocks_of(seq++, rows_a_block) * dims->n_kv;
+  int row = (blocks_of(seq, rows_a_block) - 1 - i / dims->n_kv) * rows_a_block;
+  int n = seq->n_row - row < rows_a_block ? seq->n_row - row : rows_a_block;
+  attend_pages(simd, dims, seq, i % dims->n_kv, row, n, q, cache, out, t);
+}
+
 void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
                       int n_seq, const void *q, const void *cache, void *out) {
-  int group = dims->n_head / dims->n_kv;
+  int group = dims->n_head / dims->n_kv, n_part = 0;
   assert(dims->d_head <= MAX_D_HEAD && dims->d_head % 16 == 0 && group <= QUERY_BLOCK);
   tiles *all = device->error.code == MV_OK ? thread_tiles(device) : NULL;
   if (!all) return;
   const mv_cpu_simd *simd = mv_cpu_simd_of(device);
-  int rows_a_block = QUERY_BLOCK / group;
-  for (int s = 0; s < n_seq; s++) {
-    const mv_seq_rows *seq = &seqs[s];
-    int n_block = (seq->n_row + rows_a_block - 1) / rows_a_block;
-    int n_thread = mv_cpu_threads(device, mv_attention_cost(dims, seq, 1).flops);
-#pragma omp parallel for collapse(2) schedule(dynamic, 1) num_threads(n_thread)
-    for (int block = n_block - 1; block >= 0; block--) /* longest first */
-      for (int kv = 0; kv < dims->n_kv; kv++) {
-        int row = block * rows_a_block;
-        int n = seq->n_row - row < rows_a_block ? seq->n_row - row : rows_a_block;
-        attend_pages(simd, dims, seq, kv, row, n, q, cache, out, all + mv_cpu_thread());
-      }
-  }
+  for (int s = 0; s < n_seq; s++) n_part += blocks_of(&seqs[s], QUERY_BLOCK / group) * dims->n_kv;
+  int n_thread = mv_cpu_threads(device, 4 * mv_attention_cost(dims, seqs, n_seq).flops);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(n_thread)
+  for (int i = 0; i < n_part; i++)
+    attend_part(simd, dims, seqs, i, q, cache, out, all + mv_cpu_thread());
 }
 
 /* ---- attention within segments ---- */
