@@ -286,18 +286,6 @@ class Compare(unittest.TestCase):
         self.compare(1000, 0, *bench)
         self.assertIn("request_throughput", self.compare(1e-6, 1, *bench).stdout)
 
-    def test_forced_answers_price_speculation(self):
-        path = os.path.join(ROOT, "bench/workloads/medvision-forced.jsonl")
-        bench = ("latency", "--device", "cpu", "--workload", path, "--runs", "4", "--warmup", "3")
-        plain, = lines(*bench)
-        drafted, = lines(*bench, "--speculate")
-        self.assertEqual(plain["total_output_tokens"], drafted["total_output_tokens"])
-        self.assertAlmostEqual(plain["tokens_per_step"], 1)
-        self.assertGreater(drafted["tokens_per_step"], 2)
-        self.assertGreater(drafted["accepted_tokens"], 0.5 * drafted["drafted_tokens"])
-        done = run(*bench[:5], "--runs", "30", "--speculate", code=2)
-        self.assertIn("24 answers are recorded", done.stderr)
-
     def test_startup(self):
         bench = ("startup", "--device", "cpu", "--runs", "2", "--page-cache", "warm")
         self.compare(1000, 0, *bench)

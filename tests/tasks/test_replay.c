@@ -8,12 +8,9 @@
 #include "runtime/engine.h"
 #include "tasks/task.h"
 #include "tasks/teach.h"
-#include "tests/jsonl.h"
+#include "tests/recordings.h"
 #include "tests/tasks/made_up.h"
 #include "vision/image.h"
-
-#define CASES "../shared/medvision/cases.jsonl"
-#define TOKENIZER "../shared/qwen2.5-tokenizer/tokenizer.json"
 
 enum { MAX_ANSWERS = 64, END_ID = 151645, IMAGE_ID = 151655, N_WARM = 5 };
 
@@ -31,10 +28,7 @@ static char system_text[4096];
 
 static void keep_answer(const mv_json *row, const char *where) {
   (void)where;
-  if (!mv_str_is(jsonl_text(row, "task"), "TL") ||
-      !mv_str_is(jsonl_text(row, "completeness"), "full") ||
-      strncmp(jsonl_text(row, "model").ptr, "MedVision-V0", 12) != 0)
-    return;
+  if (!is_recorded_size(row)) return;
   recorded *r = &answers[n_answer++];
   mv_str system = jsonl_text(row, "system_prompt"), prompt = jsonl_text(row, "prompt");
   snprintf(system_text, sizeof system_text, "%.*s", (int)system.len, system.ptr);
@@ -46,7 +40,7 @@ static void keep_answer(const mv_json *row, const char *where) {
 
 static void open_all(void) {
   char dir[] = "/tmp/mv-replay-XXXXXX";
-  made_up shape = {TOKENIZER, 151936, 128, 128, 1, 4, 2, END_ID, IMAGE_ID};
+  made_up shape = {TOKENIZER "/tokenizer.json", 151936, 128, 128, 1, 4, 2, END_ID, IMAGE_ID};
   ck_assert_ptr_nonnull(mkdtemp(dir));
   made_up_write(dir, &shape);
   mv_model_options options = {.dir = dir, .random = "config", .device = "cpu", .n_thread = 1};
@@ -192,13 +186,6 @@ START_TEST(wrong_drafts_cost_hardly_a_row) {
   }
 }
 END_TEST
-
-/* Here and not in the tests, which run in a child: the whole program says that it skipped. */
-static void skip_without_recordings(void) {
-  if (access(CASES, R_OK) == 0 && access(TOKENIZER, R_OK) == 0) return;
-  printf("skip: no %s or %s\n", CASES, TOKENIZER);
-  exit(77);
-}
 
 static Suite *suite(void) {
   skip_without_recordings();

@@ -3,15 +3,10 @@
  * made up. */
 #include "tasks/teach.h"
 
-#include <unistd.h>
-
 #include "runtime/draft.h"
 #include "tests/check_main.h"
-#include "tests/jsonl.h"
+#include "tests/recordings.h"
 #include "tokenizer/chat.h"
-
-#define CASES "../shared/medvision/cases.jsonl"
-#define TOKENIZER "../shared/qwen2.5-tokenizer"
 
 enum { MAX_ANSWERS = 64, IMAGE_ID = 151655 };
 
@@ -34,10 +29,7 @@ static void encode_prompt(mv_str system, mv_str prompt, mv_ids *out) {
 
 static void keep_answer(const mv_json *row, const char *where) {
   (void)where;
-  if (!mv_str_is(jsonl_text(row, "task"), "TL") ||
-      !mv_str_is(jsonl_text(row, "completeness"), "full") ||
-      strncmp(jsonl_text(row, "model").ptr, "MedVision-V0", 12) != 0)
-    return;
+  if (!is_recorded_size(row)) return;
   recorded *r = &answers[n_answer++];
   mv_str system = jsonl_text(row, "system_prompt");
   snprintf(system_text, sizeof system_text, "%.*s", (int)system.len, system.ptr);
@@ -127,13 +119,6 @@ START_TEST(recorded_answers_come_many_tokens_a_step) {
   mv_tokenizer_close(tok);
 }
 END_TEST
-
-/* Here and not in the test, which runs in a child: the whole program says that it skipped. */
-static void skip_without_recordings(void) {
-  if (access(CASES, R_OK) == 0 && access(TOKENIZER, R_OK) == 0) return;
-  printf("skip: no %s or %s\n", CASES, TOKENIZER);
-  exit(77);
-}
 
 static Suite *suite(void) {
   skip_without_recordings();
