@@ -1,12 +1,13 @@
 /* Paged attention on tensor cores (FlashAttention-2 in shape), for prompts and single tokens alike.
  *
  * The queries of a sequence that share a key head (rows x heads of the group) are packed into
- * tiles. A tile goes through the sequence's pages, one of 64 tokens after another, double buffered;
- * four pages make a run. Every run starts afresh, and runs are folded together in order:
+ * tiles, of one kind for all sequences (kernels/cuda_plan.h). A tile goes through the sequence's
+ * pages, one of 64 tokens after another, double buffered; four pages make a run. Every run starts
+ * afresh, and runs are folded together in order:
  *
- *   few    tiles of 16 packed rows (a token or two): the four warps of a block share the work on
- *          each page, first by keys, then by columns of the values
- *   many   tiles of 64 packed rows: a warp has 16 of them
+ *   few    tiles of 16 packed rows (a token or two each): the four warps of a block share the work
+ * on each page, first by keys, then by columns of the values many   tiles of 64 packed rows: a warp
+ * has 16 of them
  *
  * When tiles are too few to fill the device, every run becomes a block of its own; the last block
  * of a tile to finish folds what all have left in memory. Because folding is the same then, and a
@@ -21,7 +22,6 @@
  * `few` is bound by memory: three blocks an SM keep 192 KiB of pages on their way.
  */
 #include <assert.h>
-#include <stdlib.h>
 
 #include "kernels/attention.h"
 #include "kernels/cuda_attention.h"
@@ -30,21 +30,14 @@
 enum {
   N_THREAD = 128,
   N_STAGE = 2,
-  RUN_PAGES = 4,
-  FEW_ROWS = 16,
-  MANY_ROWS = 64,
+  RUN_PAGES = MV_RUN_PAGES,
+  FEW_ROWS = MV_FEW_ROWS,
+  MANY_ROWS = MV_MANY_ROWS,
   SCORE_PITCH = 72 /* floats: rows of 16 x 64 scores, read in pairs without conflicts */
 };
 
-/* A block's work for each key head. Unused ones: seq < 0. */
-struct alignas(16) attention_item {
-  int seq, tile;
-  int run;  /* the one run to do, or -1: all, straight to the output */
-  int part; /* of the tile's first run: where runs are left */
-};
-
 struct attention_args {
-  const attention_item *items;
+  const mv_attention_item *items;
   const mv_span *spans;
   const uint64_t *trees;
   const int32_t *pages;
@@ -58,13 +51,13 @@ struct attention_args {
   float scale, unused;
 };
 
-static __host__ __device__ __forceinline__ int page_count(int n_key) {
+static __device__ __forceinline__ int page_count(int n_key) {
   return (n_key + MV_KEYS - 1) / MV_KEYS;
 }
 
 /* What a block works on. */
 struct attention_work {
-  attention_item item;
+  mv_attention_item item;
   mv_span span;
   int row0, n_row; /* packed rows of the tile */
   int n_key;       /* tokens its last row may see */
@@ -350,143 +343,34 @@ static __global__ void __launch_bounds__(N_THREAD, FEW ? 3 : 2)
     merge_runs<D, ROWS>(a);
 }
 
-/* ---- planning on the host ---- */
-
-/* Everything about lengths is staged, in places whose sizes change rarely: a recorded step stays
- * valid while its sequences grow. */
-struct attention_plan {
-  int n_few, n_many;           /* blocks of each key head */
-  int n_part_few, n_part_many; /* runs left in memory */
-  int n_page, n_tree;          /* table entries */
-  const attention_item *few, *many;
-};
-
-static int rounded(int n) {
-  int power = n > 0 ? 4 : 0;
-  while (power < n) power *= 2;
-  return power;
-}
-
-static int runs_up_to(const mv_seq_rows *seq, int last_row) {
-  return (page_count(seq->pos0 + last_row + 1) + RUN_PAGES - 1) / RUN_PAGES;
-}
-
-/* Adds a sequence's blocks to n_item (and to items, when not NULL) and its runs to n_part. */
-static void plan_tiles(const mv_seq_rows *seq, int index, int group, int rows, int split,
-                       attention_item *items, int *n_item, int *n_part) {
-  int n_packed = seq->n_row * group, n_tile = (n_packed + rows - 1) / rows;
-  for (int tile = n_tile - 1; tile >= 0; tile--) { /* longest first */
-    int last = (tile + 1) * rows < n_packed ? (tile + 1) * rows : n_packed;
-    int n_run = runs_up_to(seq, (last - 1) / group), parts = split && n_run > 1;
-    for (int run = 0; run < (parts ? n_run : 1); run++, ++*n_item)
-      if (items) items[*n_item] = {index, tile, parts ? run : -1, *n_part};
-    if (parts) *n_part += n_run;
-  }
-}
-
-static bool is_few(const mv_seq_rows *seq, int group) { return seq->n_row * group <= FEW_ROWS; }
-
-/* Counts, and fills both lists of items where they are not NULL. */
-static attention_plan plan_items(const mv_attention_dims *dims, const mv_seq_rows *seqs, int n_seq,
-                                 int n_sm, attention_item *few, attention_item *many) {
-  attention_plan plan = {};
-  int group = dims->n_head / dims->n_kv, n_tile = 0;
-  for (int s = 0; s < n_seq; s++)
-    if (!is_few(&seqs[s], group)) n_tile += (seqs[s].n_row * group + MANY_ROWS - 1) / MANY_ROWS;
-  int split_many = n_tile * dims->n_kv < 2 * n_sm;
-  for (int s = 0; s < n_seq; s++) {
-    if (is_few(&seqs[s], group))
-      plan_tiles(&seqs[s], s, group, FEW_ROWS, 1, few, &plan.n_few, &plan.n_part_few);
-    else
-      plan_tiles(&seqs[s], s, group, MANY_ROWS, split_many, many, &plan.n_many, &plan.n_part_many);
-    plan.n_page += page_count(seqs[s].pos0 + seqs[s].n_row);
-    plan.n_tree += seqs[s].tree ? seqs[s].n_row : 0;
-  }
-  return plan;
-}
-
-static void fill_seqs(const mv_seq_rows *seqs, int n_seq, mv_span *out, uint64_t *trees,
-                      int32_t *pages) {
-  int page_at = 0, tree_at = 0;
-  for (int s = 0; s < n_seq; s++) {
-    int n_page = page_count(seqs[s].pos0 + seqs[s].n_row);
-    out[s] = {seqs[s].row0, seqs[s].n_row, seqs[s].pos0, page_at, -1, {0, 0, 0}};
-    memcpy(pages + page_at, seqs[s].pages, (size_t)n_page * sizeof *pages);
-    page_at += n_page;
-    if (!seqs[s].tree) continue;
-    out[s].tree_at = tree_at;
-    memcpy(trees + tree_at, seqs[s].tree, (size_t)seqs[s].n_row * sizeof *trees);
-    tree_at += seqs[s].n_row;
-  }
-}
-
-/* Stages items, spans, trees and pages, and points the plan (its counts rounded up to powers of
- * two) and `a` at them. */
-static bool stage_plan(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                       int n_seq, attention_plan *plan, attention_args *a) {
-  int n_sm = mv_cuda_of(device)->n_sm;
-  *plan = plan_items(dims, seqs, n_seq, n_sm, NULL, NULL);
-  size_t n_few = (size_t)rounded(plan->n_few), n_many = (size_t)rounded(plan->n_many);
-  size_t n_tree = (size_t)rounded(plan->n_tree), n_page = (size_t)rounded(plan->n_page);
-  size_t seq_at = (n_few + n_many) * sizeof(attention_item);
-  size_t tree_at = seq_at + (size_t)n_seq * sizeof(mv_span);
-  size_t page_at = tree_at + n_tree * sizeof(uint64_t);
-  size_t n_bytes = page_at + n_page * sizeof(int32_t);
-  char *host = (char *)mv_device_scratch(device, n_bytes);
-  if (!host) return false;
-  memset(host, 0, n_bytes);
-  attention_item *items = (attention_item *)host;
-  for (size_t i = 0; i < n_few + n_many; i++) items[i].seq = -1;
-  plan_items(dims, seqs, n_seq, n_sm, items, items + n_few);
-  fill_seqs(seqs, n_seq, (mv_span *)(host + seq_at), (uint64_t *)(host + tree_at),
-            (int32_t *)(host + page_at));
-  plan->n_few = (int)n_few;
-  plan->n_many = (int)n_many;
-  const char *staged = (const char *)mv_cuda_stage(device, host, n_bytes);
-  if (!staged) return false;
-  plan->few = (const attention_item *)staged;
-  plan->many = plan->few + n_few;
-  a->spans = (const mv_span *)(staged + seq_at);
-  a->trees = (const uint64_t *)(staged + tree_at);
-  a->pages = (const int32_t *)(staged + page_at);
-  return true;
-}
+/* ---- launching ---- */
 
 template <int D, bool FEW>
-static void launch(mv_device *device, attention_args a, const attention_item *items, int n_item,
-                   int n_part) {
+static void launch(mv_device *device, const mv_cuda_plan *plan, attention_args a) {
   typedef attention_shape<D, FEW> shape;
-  if (n_item == 0) return;
-  a.items = items;
-  if (n_part > 0) {
-    size_t n = (size_t)rounded(n_part) * (size_t)a.n_kv;
-    size_t zeroed = (n * sizeof *a.finished + 255) / 256 * 256;
-    size_t stats = n * shape::ROWS * sizeof *a.part_stat;
-    char *scratch = (char *)mv_cuda_scratch(
-        device, zeroed + stats + n * shape::ROWS * D * sizeof *a.part_out, zeroed);
+  const size_t row = (size_t)a.n_kv * shape::ROWS; /* of every part */
+  if (plan->n_part > 0) {
+    /* where things are depends on the rounded number alone, as does all of a recorded step */
+    const size_t zeroed = ((size_t)(plan->n_item * a.n_kv) * sizeof *a.finished + 255) / 256 * 256;
+    const size_t stats = (size_t)plan->n_item * row * sizeof *a.part_stat;
+    const size_t sums = (size_t)plan->n_part * row * D * sizeof *a.part_out;
+    char *scratch = (char *)mv_cuda_scratch(device, zeroed + stats + sums, zeroed);
     if (!scratch) return;
     a.finished = (uint32_t *)scratch;
     a.part_stat = (float2 *)(scratch + zeroed);
     a.part_out = (float *)(scratch + zeroed + stats);
   }
   mv_cuda_launch(device, "attention", attention_kernel<D, FEW>,
-                 dim3((unsigned)n_item, (unsigned)a.n_kv), dim3(N_THREAD),
+                 dim3((unsigned)plan->n_item, (unsigned)a.n_kv), dim3(N_THREAD),
                  (size_t)shape::SHARED_BYTES, a);
 }
 
 template <int D>
-static void attend(mv_device *device, const attention_plan &plan, const attention_args &a) {
-  launch<D, false>(device, a, plan.many, plan.n_many, plan.n_part_many);
-  launch<D, true>(device, a, plan.few, plan.n_few, plan.n_part_few);
-}
-
-static void attend_plain(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                         int n_seq, const attention_args *a) {
-  int max_row = 0;
-  for (int s = 0; s < n_seq; s++)
-    if (seqs[s].n_row > max_row) max_row = seqs[s].n_row;
-  mv_plain_keys keys = {a->spans, a->trees, a->pages, a->cache, a->cache};
-  mv_attention_plain(device, dims, &keys, n_seq, max_row, a->q, a->out);
+static void attend(mv_device *device, const mv_cuda_plan *plan, const attention_args &a) {
+  if (plan->tile_rows == FEW_ROWS)
+    launch<D, true>(device, plan, a);
+  else
+    launch<D, false>(device, plan, a);
 }
 
 /* Whether rows start at multiples of 16 bytes. */
@@ -494,12 +378,17 @@ static bool is_aligned(const void *base, int ld) {
   return (uintptr_t)base % 16 == 0 && ld % 8 == 0;
 }
 
-void mv_attention_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                       int n_seq, const void *q, const void *cache, void *out) {
+void mv_attention_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_plan *seqs,
+                       const void *q, const void *cache, void *out) {
   assert(dims->d_head % 16 == 0 && dims->d_head <= 256 && dims->n_head % dims->n_kv == 0);
   if (device->error.code != MV_OK || dims->n_row == 0) return;
+  const mv_cuda_plan *plan = (const mv_cuda_plan *)seqs->impl;
   attention_args a;
   memset(&a, 0, sizeof a);
+  a.items = plan->items;
+  a.spans = plan->spans;
+  a.trees = plan->trees;
+  a.pages = plan->pages;
   a.q = (const mv_bf16 *)q;
   a.cache = (const mv_bf16 *)cache;
   a.out = (mv_bf16 *)out;
@@ -511,14 +400,14 @@ void mv_attention_cuda(mv_device *device, const mv_attention_dims *dims, const m
   bool fast = dims->dtype == MV_DTYPE_BF16 && dims->kv_dtype == MV_DTYPE_BF16 &&
               dims->out_dtype == MV_DTYPE_BF16 && is_aligned(q, dims->ldq) &&
               is_aligned(out, dims->ldo) && is_aligned(cache, 0);
-  attention_plan plan;
-  if (!stage_plan(device, dims, seqs, n_seq, &plan, &a)) return;
   if (fast && dims->d_head == 128)
     attend<128>(device, plan, a);
   else if (fast && dims->d_head == 64)
     attend<64>(device, plan, a);
   else if (fast && dims->d_head == 32)
     attend<32>(device, plan, a);
-  else
-    attend_plain(device, dims, seqs, n_seq, &a);
+  else {
+    mv_plain_keys keys = {plan->spans, plan->trees, plan->pages, cache, cache};
+    mv_attention_plain(device, dims, &keys, plan->n_span, plan->max_row, q, out);
+  }
 }

@@ -13,10 +13,15 @@
  *   k, v  f32 | bf16 [n_row, n_kv * d_head]      dtype, rows ldkv elements apart
  *   out   f32 | bf16 [n_row, n_head * d_head]    out_dtype, rows ldo elements apart
  *   cache one layer's pages, [n_page][2 (k, v)][n_kv][64 tokens][d_head] of kv_dtype
- *   seqs  n_seq runs of consecutive rows. Row i of a run is token pos0 + i of its sequence and sees
- *         tokens 0 .. pos0 + i; token t lives in page pages[t / 64], slot t % 64.
- *         With a tree (drafts that branch), row i sees all tokens before pos0 and those rows of its
- *         run that its mask names; slots stay in row order.
+ *   plan  whose rows they are: n_seq runs of consecutive rows. Row i of a run is token pos0 + i of
+ *         its sequence and sees tokens 0 .. pos0 + i; token t lives in page pages[t / 64], slot
+ *         t % 64. With a tree (drafts that branch), row i sees all tokens before pos0 and those
+ *         rows of its run that its mask names; slots stay in row order. Rows of `out` that no run
+ *         has stay as they are.
+ *
+ * plan: makes the runs ready for rope_kv and attention, once for all layers: they have the same
+ *       rows and heads. It is valid until the device's next one and, made within a step, until the
+ *       step ends; it borrows seqs and page tables.
  *
  * kv_copy: moves tokens from slot to slot in all layers: keeps the accepted path of a tree, copies
  *          a shared page before it is written. All sources are read before a destination is
@@ -64,6 +69,13 @@ typedef struct mv_seq_rows {
                            sees row j of the run; bit i is set, bits above i are not */
 } mv_seq_rows;
 
+/* A step's runs, as `plan` leaves them. */
+typedef struct mv_seq_plan {
+  const mv_seq_rows *seqs; /* [n_seq], borrowed */
+  int n_seq;
+  const void *impl; /* the device's own; NULL of a CPU */
+} mv_seq_plan;
+
 #define MV_KV_MOVES 64
 
 /* One token's keys and values from slot to slot; a slot is page * MV_PAGE_TOKENS + place. */
@@ -82,14 +94,16 @@ size_t mv_kv_page_bytes(int n_kv, int d_head, mv_dtype dtype);
 
 mv_cost mv_attention_cost(const mv_attention_dims *dims, const mv_seq_rows *seqs, int n_seq);
 mv_cost mv_rope_kv_cost(const mv_attention_dims *dims);
-void mv_rope_kv_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                    int n_seq, const float *table, void *qkv, void *cache);
+void mv_plan_cpu(mv_device *device, const mv_seq_rows *seqs, int n_seq,
+                 const mv_attention_dims *dims, mv_seq_plan *plan);
+void mv_rope_kv_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_plan *plan,
+                    const float *table, void *qkv, void *cache);
 /* n_move <= MV_KV_MOVES; destinations differ from one another. */
 mv_cost mv_kv_copy_cost(const mv_kv_copy_dims *dims, int n_move);
 void mv_kv_copy_cpu(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv_move *moves,
                     int n_move, void *cache);
-void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                      int n_seq, const void *q, const void *cache, void *out);
+void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_plan *plan,
+                      const void *q, const void *cache, void *out);
 
 mv_cost mv_window_attention_cost(const mv_attention_dims *dims, const int32_t *segments,
                                  int n_segment);

@@ -76,14 +76,22 @@ static void place_row(const mv_cpu_simd *simd, const mv_attention_dims *dims,
   }
 }
 
-void mv_rope_kv_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                    int n_seq, const float *table, void *qkv, void *cache) {
+/* What the rows are told by is what is read. */
+void mv_plan_cpu(mv_device *device, const mv_seq_rows *seqs, int n_seq,
+                 const mv_attention_dims *dims, mv_seq_plan *plan) {
+  (void)device;
+  (void)dims;
+  *plan = (mv_seq_plan){seqs, n_seq, NULL};
+}
+
+void mv_rope_kv_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_plan *plan,
+                    const float *table, void *qkv, void *cache) {
   assert(dims->d_head % 2 == 0 && dims->d_head <= MAX_D_HEAD);
   if (device->error.code != MV_OK) return;
   const mv_cpu_simd *simd = mv_cpu_simd_of(device);
   int n_thread = mv_cpu_threads(device, mv_rope_kv_cost(dims).flops);
-  for (int s = 0; s < n_seq; s++) {
-    const mv_seq_rows *seq = &seqs[s];
+  for (int s = 0; s < plan->n_seq; s++) {
+    const mv_seq_rows *seq = &plan->seqs[s];
 #pragma omp parallel for schedule(static) num_threads(n_thread)
     for (int i = 0; i < seq->n_row; i++) place_row(simd, dims, seq, i, table, qkv, cache);
   }
@@ -247,8 +255,10 @@ static void attend_part(const mv_cpu_simd *simd, const mv_attention_dims *dims,
   attend_pages(simd, dims, seq, i % dims->n_kv, row, n, q, cache, out, t);
 }
 
-void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                      int n_seq, const void *q, const void *cache, void *out) {
+void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_plan *plan,
+                      const void *q, const void *cache, void *out) {
+  const mv_seq_rows *seqs = plan->seqs;
+  int n_seq = plan->n_seq;
   int group = dims->n_head / dims->n_kv, n_part = 0;
   assert(dims->d_head <= MAX_D_HEAD && dims->d_head % 16 == 0 && group <= QUERY_BLOCK);
   tiles *all = device->error.code == MV_OK ? thread_tiles(device) : NULL;

@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/cuda_plan.h"
 #include "kernels/ops.h"
 
 #ifdef __cplusplus
@@ -45,6 +46,7 @@ struct mv_cuda {
   void (*lt_close)(struct mv_cuda_lt *); /* set with lt                              */
   struct mv_cuda_memory *memory;         /* owns: scratch, pinned slots, placed weights      */
   cudaEvent_t *marks;                    /* owns: [MV_MARKS], NULL until the first   */
+  mv_cuda_plan plan;                     /* the latest                               */
   struct mv_cuda_steps *steps;           /* owns: staging, recorded graphs                   */
 };
 
@@ -69,6 +71,9 @@ int mv_cuda_may_overlap(mv_device *device, int is_kernel);
  * copied again. */
 const void *mv_cuda_stage(mv_device *device, const void *host, size_t n_bytes);
 
+/* Whether a step is being described or made. */
+int mv_cuda_in_step(mv_device *device);
+
 /* Device memory for the operation that asks, 256-byte aligned, n_bytes in all: the first `zeroed`
  * (a multiple of 256) are zero, and every operation leaves them zero; the others are undefined.
  * Valid until the next call. NULL with a sticky error when memory is out. */
@@ -90,6 +95,7 @@ double mv_cuda_elapsed(mv_device *device, int from, int to);
 void mv_cuda_close_marks(mv_device *device);
 
 void mv_cuda_copy_in(mv_device *device, void *dst, const void *src, size_t n_bytes); /* at once */
+void mv_cuda_free_plan(mv_device *device);
 void mv_cuda_open_steps(mv_device *device);
 void mv_cuda_close_steps(mv_device *device);
 
@@ -103,10 +109,12 @@ void mv_rmsnorm_cuda(mv_device *device, const mv_rmsnorm_dims *dims, const void 
 void mv_rope_table_cuda(mv_device *device, const mv_rope_table_dims *dims, const int32_t *position,
                         const float *inv_freq, const uint8_t *axis, float *table);
 void mv_rope_cuda(mv_device *device, const mv_rope_dims *dims, const float *table, void *x);
-void mv_rope_kv_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                     int n_seq, const float *table, void *qkv, void *cache);
-void mv_attention_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                       int n_seq, const void *q, const void *cache, void *out);
+void mv_plan_cuda(mv_device *device, const mv_seq_rows *seqs, int n_seq,
+                  const mv_attention_dims *dims, mv_seq_plan *plan);
+void mv_rope_kv_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_plan *plan,
+                     const float *table, void *qkv, void *cache);
+void mv_attention_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_plan *plan,
+                       const void *q, const void *cache, void *out);
 void mv_kv_copy_cuda(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv_move *moves,
                      int n_move, void *cache);
 void mv_window_attention_cuda(mv_device *device, const mv_attention_dims *dims,

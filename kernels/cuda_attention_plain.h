@@ -8,13 +8,6 @@
 
 #include "kernels/cuda.h"
 
-/* A run of rows of one sequence, or a segment (n_row alone). */
-struct alignas(16) mv_span {
-  int row0, n_row, pos0;
-  int page_at, tree_at; /* into pages, trees; tree_at < 0: causal */
-  int unused[3];
-};
-
 /* Where the keys are. Device memory. */
 struct mv_plain_keys {
   const mv_span *spans;

@@ -318,6 +318,7 @@ void mv_device_close_cuda(mv_device *device) {
   if (cuda->lt) cuda->lt_close(cuda->lt);
   mv_cuda_close_steps(device);
   mv_cuda_close_marks(device);
+  mv_cuda_free_plan(device);
   close_memory(device);
   if (cuda->stream) cudaStreamDestroy(cuda->stream);
   cudaGetLastError();

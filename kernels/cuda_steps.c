@@ -94,6 +94,8 @@ static void restart(fingerprint *f) {
   f->b = 2;
 }
 
+int mv_cuda_in_step(mv_device *device) { return steps_of(device)->pass != DIRECT; }
+
 int mv_cuda_may_launch(mv_device *device, const void *what, size_t n_bytes) {
   struct mv_cuda_steps *s = steps_of(device);
   if (device->error.code != MV_OK) return 0;

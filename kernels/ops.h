@@ -19,6 +19,11 @@
  * the mv_linear itself) is host memory, read before the operation returns. Operations run in order;
  * nothing is returned: a failure makes the device sticky (runtime/device.h).
  *
+ * Whose rows are whose is the same in all layers, and told once, by `plan`:
+ *
+ *   ops->plan(device, seqs, n_seq, &dims, &plan);
+ *   for every layer: ... rope_kv(device, &dims, &plan, ...); attention(device, &dims, &plan, ...);
+ *
  * A step is a short sequence of operations that comes again and again with other data (one token
  * for every sequence). A device may record it and replay it as one:
  *
@@ -73,10 +78,12 @@ typedef struct mv_ops {
   void (*rope_table)(mv_device *, const mv_rope_table_dims *, const int32_t *position,
                      const float *inv_freq, const uint8_t *axis, float *table);
   void (*rope)(mv_device *, const mv_rope_dims *, const float *table, void *x);
-  void (*rope_kv)(mv_device *, const mv_attention_dims *, const mv_seq_rows *, int n_seq,
-                  const float *table, void *qkv, void *cache);
-  void (*attention)(mv_device *, const mv_attention_dims *, const mv_seq_rows *, int n_seq,
-                    const void *q, const void *cache, void *out);
+  void (*plan)(mv_device *, const mv_seq_rows *seqs, int n_seq, const mv_attention_dims *,
+               mv_seq_plan *plan);
+  void (*rope_kv)(mv_device *, const mv_attention_dims *, const mv_seq_plan *, const float *table,
+                  void *qkv, void *cache);
+  void (*attention)(mv_device *, const mv_attention_dims *, const mv_seq_plan *, const void *q,
+                    const void *cache, void *out);
   void (*kv_copy)(mv_device *, const mv_kv_copy_dims *, const mv_kv_move *moves, int n_move,
                   void *cache);
   void (*window_attention)(mv_device *, const mv_attention_dims *, const int32_t *segments,

@@ -90,6 +90,7 @@ const mv_ops mv_ops_cpu = {
     .rmsnorm = mv_rmsnorm_cpu,
     .rope_table = mv_rope_table_cpu,
     .rope = mv_rope_cpu,
+    .plan = mv_plan_cpu,
     .rope_kv = mv_rope_kv_cpu,
     .attention = mv_attention_cpu,
     .kv_copy = mv_kv_copy_cpu,

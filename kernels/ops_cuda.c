@@ -37,6 +37,7 @@ const mv_ops mv_ops_cuda = {
     .rmsnorm = mv_rmsnorm_cuda,
     .rope_table = mv_rope_table_cuda,
     .rope = mv_rope_cuda,
+    .plan = mv_plan_cuda,
     .rope_kv = mv_rope_kv_cuda,
     .attention = mv_attention_cuda,
     .kv_copy = mv_kv_copy_cuda,

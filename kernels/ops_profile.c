@@ -83,19 +83,18 @@ static void rope_timed(mv_device *device, const mv_rope_dims *dims, const float 
   end(p, "rope", dims->n_row, mv_rope_cost(dims));
 }
 
-static void rope_kv_timed(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                          int n_seq, const float *table, void *qkv, void *cache) {
+static void rope_kv_timed(mv_device *device, const mv_attention_dims *dims, const mv_seq_plan *plan,
+                          const float *table, void *qkv, void *cache) {
   mv_profile *p = begin(device, "rope_kv");
-  p->inner->rope_kv(device, dims, seqs, n_seq, table, qkv, cache);
+  p->inner->rope_kv(device, dims, plan, table, qkv, cache);
   end(p, "rope_kv", dims->n_row, mv_rope_kv_cost(dims));
 }
 
 static void attention_timed(mv_device *device, const mv_attention_dims *dims,
-                            const mv_seq_rows *seqs, int n_seq, const void *q, const void *cache,
-                            void *out) {
+                            const mv_seq_plan *plan, const void *q, const void *cache, void *out) {
   mv_profile *p = begin(device, "attention");
-  p->inner->attention(device, dims, seqs, n_seq, q, cache, out);
-  end(p, "attention", dims->n_row, mv_attention_cost(dims, seqs, n_seq));
+  p->inner->attention(device, dims, plan, q, cache, out);
+  end(p, "attention", dims->n_row, mv_attention_cost(dims, plan->seqs, plan->n_seq));
 }
 
 static void kv_copy_timed(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv_move *moves,

@@ -5,8 +5,7 @@
  *       library's own reduction would cost every thread a stack frame.
  *       rope, rope_kv: a block a row; a thread keeps the cosines and sines of one chunk of
  *       frequencies and turns that chunk of every n-th head, so the table is read once a row and
- *       not once a head. The host turns page tables into one slot a row, staged once for all layers
- *       of a step. */
+ *       not once a head. The step's plan has one slot a row in place of page tables. */
 #include "kernels/rope.h"
 
 #include <assert.h>
@@ -108,20 +107,6 @@ __global__ void __launch_bounds__(THREADS)
   }
 }
 
-/* The slot of every row, -1 where no sequence has it; NULL with a sticky error. */
-const int32_t *slots_of(mv_device *device, int n_row, const mv_seq_rows *seqs, int n_seq) {
-  int32_t *slots = (int32_t *)mv_device_scratch(device, (size_t)n_row * sizeof(int32_t));
-  if (!slots) return nullptr;
-  for (int r = 0; r < n_row; r++) slots[r] = -1;
-  for (int s = 0; s < n_seq; s++)
-    for (int i = 0; i < seqs[s].n_row; i++) {
-      const int token = seqs[s].pos0 + i;
-      slots[seqs[s].row0 + i] =
-          seqs[s].pages[token / MV_PAGE_TOKENS] * MV_PAGE_TOKENS + token % MV_PAGE_TOKENS;
-    }
-  return (const int32_t *)mv_cuda_stage(device, slots, (size_t)n_row * sizeof *slots);
-}
-
 template <class X, class Y>
 void launch(mv_device *device, const char *name, const mv_attention_dims *dims, X *x,
             const float *table, const int32_t *slots, Y *cache) {
@@ -159,12 +144,11 @@ void mv_rope_cuda(mv_device *device, const mv_rope_dims *dims, const float *tabl
   });
 }
 
-void mv_rope_kv_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_rows *seqs,
-                     int n_seq, const float *table, void *qkv, void *cache) {
+void mv_rope_kv_cuda(mv_device *device, const mv_attention_dims *dims, const mv_seq_plan *plan,
+                     const float *table, void *qkv, void *cache) {
   assert(dims->d_head % 2 == 0 && dims->d_head <= 2 * THREADS);
   if (dims->n_row == 0 || device->error.code != MV_OK) return;
-  const int32_t *slots = slots_of(device, dims->n_row, seqs, n_seq);
-  if (!slots) return;
+  const int32_t *slots = ((const mv_cuda_plan *)plan->impl)->slots;
   mv_with_type(dims->dtype, [&](auto a) {
     mv_with_type(dims->kv_dtype, [&](auto b) {
       launch(device, "rope_kv", dims, (decltype(a) *)qkv, table, slots, (decltype(b) *)cache);

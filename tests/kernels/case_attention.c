@@ -96,7 +96,9 @@ static void write_prepare(kernel_run *run) {
 static void write_go(kernel_run *run) {
   mv_attention_dims dims = joined_dims(run->c);
   int in_place = run->c->accumulate;
-  run->ops->rope_kv(run->device, &dims, run->seqs, run->c->n_span, run->in[TABLE].dev,
+  mv_seq_plan plan;
+  run->ops->plan(run->device, run->seqs, run->c->n_span, &dims, &plan);
+  run->ops->rope_kv(run->device, &dims, &plan, run->in[TABLE].dev,
                     in_place ? kernel_out(run) : run->in[QKV].dev,
                     in_place ? run->in[CACHE].dev : kernel_out(run));
 }
@@ -299,8 +301,10 @@ static void attention_prepare(kernel_run *run) {
 
 static void attention_go(kernel_run *run) {
   mv_attention_dims dims = dims_of(run->c);
-  run->ops->attention(run->device, &dims, run->seqs, run->c->n_span, run->in[Q].dev,
-                      run->in[CACHE].dev, kernel_out(run));
+  mv_seq_plan plan;
+  run->ops->plan(run->device, run->seqs, run->c->n_span, &dims, &plan);
+  run->ops->attention(run->device, &dims, &plan, run->in[Q].dev, run->in[CACHE].dev,
+                      kernel_out(run));
 }
 
 static const mv_seq_rows *seq_of(const kernel_run *run, size_t row) {

@@ -176,7 +176,9 @@ static void check_alone(rows *r, int s, int at, int n) {
   seq.pos0 += at;
   char *got = malloc(n_bytes);
   char *out = kernel_out(&r->run);
-  mv_ops_cuda.attention(&cuda, &dims, &seq, 1, (char *)r->run.in[0].dev + from * r->row_bytes,
+  mv_seq_plan plan;
+  mv_ops_cuda.plan(&cuda, &seq, 1, &dims, &plan);
+  mv_ops_cuda.attention(&cuda, &dims, &plan, (char *)r->run.in[0].dev + from * r->row_bytes,
                         r->run.in[3].dev, out + from * r->row_bytes);
   mv_ops_cuda.download(&cuda, got, out + from * r->row_bytes, n_bytes);
   ck_assert_msg(cuda.error.code == MV_OK, "%s", cuda.error.msg);
@@ -264,7 +266,9 @@ START_TEST(attention_of_a_growing_sequence_in_steps) {
         mv_ops_cuda.upload(&cuda, q + (size_t)s * r.row_bytes,
                            (char *)r.run.in[0].host + row * r.row_bytes, r.row_bytes);
       }
-      mv_ops_cuda.attention(&cuda, &dims, seqs, 2, q, r.run.in[3].dev, out);
+      mv_seq_plan plan;
+      mv_ops_cuda.plan(&cuda, seqs, 2, &dims, &plan);
+      mv_ops_cuda.attention(&cuda, &dims, &plan, q, r.run.in[3].dev, out);
     } while (mv_ops_cuda.step_end(&cuda));
     mv_ops_cuda.download(&cuda, got, out, 2 * r.row_bytes);
     ck_assert_msg(cuda.error.code == MV_OK, "%s", cuda.error.msg);

@@ -200,11 +200,13 @@ static void issue(mv_device *device, const work *w, int n_row, int seed) {
   mv_rmsnorm_dims norm = {n_row, D, F32, F32, 1e-6f};
   mv_attention_dims kv = {.n_row = n_row, .n_kv = 1, .d_head = D / 2, .ldq = D};
   mv_seq_rows seq = {0, n_row, 0, pages, NULL};
+  mv_seq_plan plan;
   ops->upload(device, w->ids, ids, (size_t)n_row * sizeof *ids);
   ops->embed(device, &embed, w->ids, w->table, NULL, w->x);
+  ops->plan(device, &seq, 1, &kv, &plan);
   for (int layer = 0; layer < 5; layer++) {
     ops->rmsnorm(device, &norm, w->x, w->weight, w->y);
-    ops->rope_kv(device, &kv, &seq, 1, w->turn, w->y, w->cache);
+    ops->rope_kv(device, &kv, &plan, w->turn, w->y, w->cache);
   }
 }
 
@@ -243,6 +245,34 @@ START_TEST(a_replayed_step_sees_new_ids_and_pages) {
   /* two uploads and eleven launches in the first; then recorded; then one launch for all of it */
   ck_assert_int_ge(calls[0], 13);
   for (int i = 2; i < 8; i++) ck_assert_int_le(calls[i], 5);
+  free_work(&cuda, &w);
+  assert_well();
+}
+END_TEST
+
+/* Outside a step too, where the ring that other operations stage in goes round meanwhile. */
+START_TEST(a_plan_is_valid_until_the_next) {
+  enum { N_ROW = 70, N_STAGED = 200000 };
+  work w = make_work(&cuda);
+  char *bytes = calloc(1, N_STAGED);
+  int32_t pages[2] = {3, 1};
+  mv_attention_dims dims = {.n_row = N_ROW, .n_kv = 1, .d_head = D / 2, .ldq = D};
+  mv_seq_rows seq = {0, N_ROW, 0, pages, NULL};
+  mv_seq_plan plan;
+  issue(&cuda, &w, N_ROW, 3); /* pages 3 and 0: w.y is what it will be */
+  mv_ops_cuda.plan(&cuda, &seq, 1, &dims, &plan);
+  for (int i = 0; i < 12; i++) {
+    bytes[0] = (char)i;
+    ck_assert_ptr_nonnull(mv_cuda_stage(&cuda, bytes, N_STAGED));
+  }
+  mv_ops_cuda.rope_kv(&cuda, &dims, &plan, w.turn, w.y, w.cache);
+  size_t page = mv_kv_page_bytes(1, D / 2, F32);
+  char *cache = malloc(PAGES * page);
+  mv_ops_cuda.download(&cuda, cache, w.cache, PAGES * page);
+  size_t row = D / 2 * sizeof(float); /* the last tokens went to the first slots of both */
+  ck_assert(memcmp(cache, cache + page, (N_ROW - MV_PAGE_TOKENS) * row) == 0);
+  free(cache);
+  free(bytes);
   free_work(&cuda, &w);
   assert_well();
 }
@@ -372,6 +402,7 @@ static Suite *suite(void) {
   tcase_add_test(t, staged_bytes_outlive_the_ring);
   tcase_add_test(t, scratch_begins_with_zeros);
   tcase_add_test(t, a_replayed_step_sees_new_ids_and_pages);
+  tcase_add_test(t, a_plan_is_valid_until_the_next);
   tcase_add_test(t, more_shapes_than_graphs_are_kept);
   tcase_add_test(t, a_step_may_describe_more_than_fits);
   tcase_add_test(t, any_failing_call_is_an_error_and_nothing_worse);

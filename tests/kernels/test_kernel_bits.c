@@ -103,7 +103,9 @@ static void check_chunks(const kernel_run *run, const int *chunks, int n_chunk) 
     mv_attention_dims dims = {chunks[i],           c->n_head,  c->n_kv, c->d_head, (int)width,
                               c->n_kv * c->d_head, (int)width, c->x,    c->w,      c->y};
     mv_seq_rows seq = {0, chunks[i], at, run->seqs[0].pages, NULL};
-    run->ops->attention(run->device, &dims, &seq, 1, (char *)run->in[0].dev + (size_t)at * in_row,
+    mv_seq_plan plan;
+    run->ops->plan(run->device, &seq, 1, &dims, &plan);
+    run->ops->attention(run->device, &dims, &plan, (char *)run->in[0].dev + (size_t)at * in_row,
                         run->in[3].dev, out + (size_t)at * out_row);
     at += chunks[i];
   }
@@ -171,8 +173,9 @@ START_TEST(attention_does_not_depend_on_other_sequences) {
       mv_attention_dims dims = {alone.n_row, 6, 2, 16, (int)width, 32, (int)width, F32, F32, F32};
       size_t at = (size_t)alone.row0 * width;
       alone.row0 = 0;
-      run.ops->attention(&device, &dims, &alone, 1, (float *)run.in[0].dev + at, run.in[3].dev,
-                         out);
+      mv_seq_plan plan;
+      run.ops->plan(&device, &alone, 1, &dims, &plan);
+      run.ops->attention(&device, &dims, &plan, (float *)run.in[0].dev + at, run.in[3].dev, out);
       assert_same_row("alone", (float *)kernel_out(&run) + at, out,
                       (size_t)alone.n_row * width * sizeof *out, s);
     }
