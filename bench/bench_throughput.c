@@ -29,8 +29,8 @@ static const char help_text[] =
     "                    how far rates are noise\n"
     "  --max-batch N     requests running together (the engine's default)\n"
     "  --gains           the same requests one at a time, with batching, reuse of prefixes and\n"
-    "                    pictures, and drafts each alone, then with all: how many times as "
-    "fast\n" BENCH_SUBJECT_HELP
+    "                    pictures, and drafts each alone, then with all: how many times as fast;\n"
+    "                    and what drafts cost that are always wrong\n" BENCH_SUBJECT_HELP
     "\n"
     "Without a workload: 1024 tokens in, 128 out.\n";
 

@@ -1,7 +1,8 @@
 /* `bench throughput --gains`: what batching, reuse and drafts bring, each alone and all together.
  *
- * The same requests are asked in five modes, taking turns, each time of a new engine: one at a time
- * without any of them, then with each, then with all. Every answer must be the same in all modes.
+ * The same requests are asked in several modes, taking turns, each time of a new engine: one at a
+ * time without any of them, then with each, then with all; and with drafts that are always wrong,
+ * for what trying costs. Every answer must be the same in all modes.
  */
 #ifndef MV_BENCH_GAINS_H
 #define MV_BENCH_GAINS_H

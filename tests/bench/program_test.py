@@ -94,9 +94,14 @@ class Fields(unittest.TestCase):
         for path, reused in (SHORT, "images_seen"), (FORCED, "cached_tokens"):
             found = lines("throughput", "--gains", "--device", "cpu", "--workload", path, "--num-prompts", "6")
             self.assertEqual([line["mode"] for line in found],
-                             ["one at a time", "batching", "reuse", "drafts", "all of them"])
-            plain, batched, reuse, drafts, everything = found
+                             ["one at a time", "batching", "reuse", "drafts", "all of them", "drafts, all wrong",
+                              "all wrong, batched"])
+            plain, batched, reuse, drafts, everything, wrong, wrong_batched = found
             self.assertEqual(plain["times"], 1)
+            self.assertEqual((wrong["times_of"], wrong_batched["times_of"]), (plain["mode"], batched["mode"]))
+            for line in wrong, wrong_batched:
+                self.assertEqual(line["accepted_tokens"], 0)
+                self.assertGreater(line["drafted_tokens"], 0)
             for line in plain, batched, reuse:
                 self.assertEqual(line["drafted_tokens"], 0)
             for line in drafts, everything:
