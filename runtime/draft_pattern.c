@@ -118,7 +118,12 @@ typedef struct mv_field {
   int from, n_from, to, n_to;
 } mv_field;
 
-enum { MAX_FIELDS = 64 };
+enum {
+  MAX_FIELDS = 64,
+  MAX_ALIKE = 8,
+  MAX_WORTH = 100, /* * MV_DRAFT_DIFF fits 16 bits */
+  APART = 4        /* common letters between two fields: fewer, and they are one */
+};
 
 static int run_length(const mv_drafter *d, const int32_t *ids, int n) {
   int k = 0;
@@ -131,9 +136,47 @@ static int same_word(const mv_drafter *d, int32_t a, int32_t b) {
   return a == b || (is_digit(d, a) && is_digit(d, b));
 }
 
-static int add_field(mv_field *fields, int n, mv_field f) {
-  if (n < MAX_FIELDS && f.n_from && f.n_to) fields[n++] = f;
+/* What a match is worth: a phrase more than some letters that happen to be elsewhere too. */
+static int worth_of(const mv_drafter *d, int32_t id) {
+  size_t n = mv_tokenizer_token(d->tok, id).len;
+  return n < MAX_WORTH ? (int)n + 1 : MAX_WORTH;
+}
+
+/* Names that are spelled have letters in common, which must not tear them apart. */
+static int are_letters(const mv_drafter *d, const int32_t *ids, int n) {
+  for (int i = 0; i < n; i++)
+    if (mv_tokenizer_token(d->tok, ids[i]).len > 1 || is_digit(d, ids[i])) return 0;
+  return n < APART;
+}
+
+static int add_field(const mv_drafter *d, const int32_t *a, mv_field *fields, int n, mv_field f) {
+  mv_field *last = n ? &fields[n - 1] : NULL;
+  int end = last ? last->from + last->n_from : 0;
+  if (!f.n_from && !f.n_to) return n;
+  if (last && are_letters(d, a + end, f.from - end)) {
+    last->n_from = f.from + f.n_from - last->from;
+    last->n_to = f.to + f.n_to - last->to;
+  } else if (n < MAX_FIELDS) {
+    fields[n++] = f;
+  }
   return n;
+}
+
+/* Whether field f's words stand for its new ones wherever they are in prompt a. */
+static int is_name(const int32_t *a, int n_a, const int32_t *b, const mv_field *fields, int n,
+                   const mv_field *f) {
+  size_t bytes = (size_t)f->n_from * sizeof *a;
+  int k = 0;
+  if (!f->n_from || !f->n_to) return 0;
+  for (int i = 0; i + f->n_from <= n_a; i++) {
+    if (a[i] != a[f->from] || memcmp(a + i, a + f->from, bytes) != 0) continue;
+    while (k < n && fields[k].from < i) k++;
+    if (k == n || fields[k].from != i || fields[k].n_from != f->n_from ||
+        fields[k].n_to != f->n_to ||
+        memcmp(b + fields[k].to, b + f->to, (size_t)f->n_to * sizeof *b) != 0)
+      return 0;
+  }
+  return 1;
 }
 
 /* Longest common subsequence of the parts between a common beginning and a common end; what lies
@@ -152,7 +195,7 @@ static int align(mv_drafter *d, const int32_t *a, int n_a, const int32_t *b, int
       if (i == rows || j == cols)
         *cell = 0;
       else if (same_word(d, a[lo + i], b[lo + j]))
-        *cell = (uint16_t)(cell[width + 1] + 1);
+        *cell = (uint16_t)(cell[width + 1] + worth_of(d, a[lo + i]));
       else
         *cell = cell[width] > cell[1] ? cell[width] : cell[1];
     }
@@ -160,8 +203,8 @@ static int align(mv_drafter *d, const int32_t *a, int n_a, const int32_t *b, int
   for (int i = 0, j = 0; i < rows || j < cols;) {
     const uint16_t *cell = d->table + i * width + j;
     if (i < rows && j < cols && same_word(d, a[lo + i], b[lo + j]) &&
-        *cell == cell[width + 1] + 1) {
-      n = add_field(fields, n, gap);
+        *cell == cell[width + 1] + worth_of(d, a[lo + i])) {
+      n = add_field(d, a, fields, n, gap);
       at[lo + i] = lo + j;
       i++, j++;
       gap = (mv_field){lo + i, 0, lo + j, 0};
@@ -171,7 +214,7 @@ static int align(mv_drafter *d, const int32_t *a, int n_a, const int32_t *b, int
       j++, gap.n_to++;
     }
   }
-  return add_field(fields, n, gap);
+  return add_field(d, a, fields, n, gap);
 }
 
 /* ---- scripts ---- */
@@ -183,16 +226,17 @@ typedef struct writer {
   int n_prompt;
   mv_field fields[MAX_FIELDS];
   int n_field;
+  char is_name[MAX_FIELDS];
   int at[MV_DRAFT_PROMPT]; /* where the pattern's prompt is in the new one */
   mv_script *s;
   int run0[MV_DRAFT_RUNS], run_n[MV_DRAFT_RUNS]; /* of the pattern's answer */
 } writer;
 
-/* The field whose words stand at answer[at], at least two tokens or one that is rare; -1 none. */
+/* The field whose words stand at answer[at]; -1 none. */
 static int field_at(const writer *w, int at) {
   for (int f = 0; f < w->n_field; f++) {
     const mv_field *field = &w->fields[f];
-    if (field->n_from > w->p->n_answer - at) continue;
+    if (!w->is_name[f] || field->n_from > w->p->n_answer - at) continue;
     if (memcmp(w->p->answer + at, w->p->prompt + field->from,
                (size_t)field->n_from * sizeof(int32_t)) == 0)
       return f;
@@ -209,31 +253,34 @@ static mv_script_step free_run(const int32_t *run, int n) {
   return step;
 }
 
-/* The first run of the pattern's prompt with these digits, and what is there in the new one. */
-static int link_to_prompt(const writer *w, const int32_t *run, int n, mv_script_step *step) {
+/* A run of the pattern's prompt with these digits, and what is there in the new one. Where there
+ * are several (width and height alike), answers name them in turn: the k-th is meant. */
+static int link_to_prompt(const writer *w, const int32_t *run, int n, int k, mv_script_step *step) {
   const int32_t *ids = w->p->prompt;
-  int len;
-  for (int i = 0; i < w->p->n_prompt; i += len ? len : 1) {
+  int to_of[MAX_ALIKE], n_alike = 0, len;
+  for (int i = 0; i < w->p->n_prompt && n_alike < MAX_ALIKE; i += len ? len : 1) {
     len = run_length(w->d, ids + i, w->p->n_prompt - i);
     if (!len || !equal_run(run, n, ids + i, len)) continue;
     int to = -1;
-    for (int k = 0; k < len && to < 0; k++) to = w->at[i + k];
+    for (int c = 0; c < len && to < 0; c++) to = w->at[i + c];
     if (to < 0 || !is_digit(w->d, w->prompt[to])) continue;
     while (to > 0 && is_digit(w->d, w->prompt[to - 1])) to--;
-    *step = (mv_script_step){-1, ~(to + 1), run_length(w->d, w->prompt + to, w->n_prompt - to), -1};
-    return 1;
+    to_of[n_alike++] = to;
   }
-  return 0;
+  if (!n_alike) return 0;
+  int to = to_of[k % n_alike];
+  *step = (mv_script_step){-1, ~(to + 1), run_length(w->d, w->prompt + to, w->n_prompt - to), -1};
+  return 1;
 }
 
 static mv_script_step digits_step(const writer *w, const int32_t *run, int n, int n_run) {
   mv_script_step step;
+  int before = 0, first = -1;          /* runs alike */
   if (n == 1) return free_run(run, n); /* too common to tell where it comes from */
-  for (int k = 0; k < n_run; k++)
-    if (equal_run(run, n, w->p->answer + w->run0[k], w->run_n[k]))
-      return (mv_script_step){-1, k, n, -1};
-  if (link_to_prompt(w, run, n, &step)) return step;
-  return free_run(run, n);
+  for (int k = n_run - 1; k >= 0; k--)
+    if (equal_run(run, n, w->p->answer + w->run0[k], w->run_n[k])) before++, first = k;
+  if (link_to_prompt(w, run, n, before, &step)) return step;
+  return first >= 0 ? (mv_script_step){-1, first, n, -1} : free_run(run, n);
 }
 
 /* Returns 0 when it does not fit. */
@@ -286,6 +333,9 @@ static void write_scripts(mv_drafter *d, int number, const int32_t *prompt, int 
     w.s->steps = d->steps + ((size_t)number * MV_DRAFT_SCRIPTS + (size_t)k) * MV_DRAFT_ANSWER;
     w.s->pattern = i;
     w.n_field = align(d, w.p->prompt, w.p->n_prompt, prompt, n_prompt, w.fields, w.at);
+    for (int f = 0; f < w.n_field; f++)
+      w.is_name[f] =
+          (char)is_name(w.p->prompt, w.p->n_prompt, prompt, w.fields, w.n_field, &w.fields[f]);
     if (!write_script(&w)) w.s->n_step = w.s->at = 0;
     state->n_script++;
   }
