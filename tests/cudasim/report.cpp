@@ -43,7 +43,7 @@ sim_config initial_config() {
   from_environment("SIM_ORDER", &c.order, {"forward", "reverse", "random"});
   from_environment("SIM_SEED", &seed, {});
   from_environment("SIM_ASYNC", &c.async, {"late", "early", "either"});
-  from_environment("SIM_STREAMS", &c.streams, {"eager", "late"});
+  from_environment("SIM_STREAMS", &c.streams, {"eager", "late", "random"});
   from_environment("SIM_THREADS", &c.threads, {});
   from_environment("SIM_CHECK", &c.check, {});
   from_environment("SIM_STATS", &c.stats, {});

@@ -22,13 +22,14 @@ extern "C" {
 
 enum { SIM_FORWARD, SIM_REVERSE, SIM_RANDOM }; /* order of threads, warps and blocks            */
 enum { SIM_LATE, SIM_EARLY, SIM_EITHER };      /* when asynchronous copies and products happen  */
-enum { SIM_STREAMS_EAGER, SIM_STREAMS_LATE };  /* at the call, or when somebody synchronises    */
+/* What streams were given runs at the call, when somebody synchronises, or whenever it pleases. */
+enum { SIM_STREAMS_EAGER, SIM_STREAMS_LATE, SIM_STREAMS_RANDOM };
 
 typedef struct sim_config {
   int order;           /* forward, reverse, random                                                */
   unsigned seed;       /* of random choices                                                       */
   int async;           /* late (at the wait), early (at issue), either (random)                   */
-  int streams;         /* eager, late                                                             */
+  int streams;         /* eager, late, random                                                     */
   int threads;         /* OS threads that run blocks; 0: all cores (the checker uses one)         */
   int check;           /* find races, bounds and uninitialised reads; kernels built for it only   */
   int stats;           /* count memory transactions of the first so many blocks of a launch       */

@@ -1,6 +1,7 @@
 /* Streams, events and graphs. Eager streams run an operation when it is submitted; late ones when
- * somebody waits for it, which shows a missing wait. A graph is the list of captured operations in
- * the order they were submitted. */
+ * somebody waits for it, which shows a missing wait; random ones now and then, each at a pace of
+ * its own, which shows waits that only another order wants. A graph is the list of captured
+ * operations in the order they were submitted. */
 #include <algorithm>
 #include <chrono>
 #include <deque>
@@ -52,6 +53,19 @@ cudaError_t run_front(cudaStream_t stream) {
   stream_op op = std::move(stream->queue.front());
   stream->queue.pop_front();
   return op();
+}
+
+/* A stream here, a stream there, one operation a call on average. */
+void run_some() {
+  static uint32_t state;
+  static unsigned seed;
+  if (!state || seed != config.seed) state = 2 * (seed = config.seed) + 1;
+  for (;;) {
+    state = state * 1664525u + 1013904223u;
+    if (state >> 31) return;
+    cudaStream_t stream = streams[(state >> 8) % streams.size()];
+    if (!stream->queue.empty()) run_front(stream); /* a failure is sticky: who waits is told */
+  }
 }
 
 /* Runs a stream's work up to the record that sets *done. */
@@ -125,6 +139,7 @@ cudaError_t submit(cudaStream_t stream, stream_op op) {
   }
   if (config.streams == SIM_STREAMS_EAGER && stream->queue.empty()) return op();
   stream->queue.push_back(std::move(op));
+  if (config.streams == SIM_STREAMS_RANDOM) run_some();
   return cudaSuccess;
 }
 

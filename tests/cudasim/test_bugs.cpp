@@ -76,6 +76,24 @@ bool reused_staging() {
   return got == 1;
 }
 
+/* A stream reads what another writes, or overwrites what it reads, and nobody told it to wait. */
+bool missing_event_wait(bool overwrites) {
+  cudaStream_t first, second;
+  cudaStreamCreateWithFlags(&first, cudaStreamNonBlocking);
+  cudaStreamCreateWithFlags(&second, cudaStreamNonBlocking);
+  device_array<int> x(std::vector<int>(1, 1)), y(std::vector<int>(1, 2)), z(1);
+  cudaMemcpyAsync(y.p, x.p, sizeof(int), cudaMemcpyDeviceToDevice, first);
+  if (overwrites)
+    cudaMemsetAsync(x.p, 0, sizeof(int), second);
+  else
+    cudaMemcpyAsync(z.p, y.p, sizeof(int), cudaMemcpyDeviceToDevice, second);
+  cudaStreamSynchronize(second);
+  cudaStreamSynchronize(first);
+  cudaStreamDestroy(first);
+  cudaStreamDestroy(second);
+  return (overwrites ? y : z).get()[0] == 1;
+}
+
 #define BUG(bug, call, checker, plain)        \
   {                                           \
 #bug, [] { return call; }, checker, plain \
@@ -114,6 +132,8 @@ const planted bugs[] = {
     BUG(BUG_FREED_MEMORY, freed_memory(), "that was freed", false),
     BUG(BUG_UNINITIALISED_INPUT, uninitialised_input(), "uninitialised global read", true),
     BUG(BUG_NO_STREAM_SYNC, missing_stream_sync(), nullptr, true),
+    BUG(BUG_NO_EVENT_WAIT, missing_event_wait(false), nullptr, true),
+    BUG(BUG_OVERTAKEN_READ, missing_event_wait(true), nullptr, true),
     BUG(BUG_REUSED_STAGING, reused_staging(), nullptr, true),
 };
 const int n_bug = (int)(sizeof bugs / sizeof *bugs);

@@ -81,6 +81,29 @@ START_TEST(events_order_streams) {
 }
 END_TEST
 
+/* Copies from a stream's beginning to its end are in order, and how two streams interleave differs.
+ */
+START_TEST(random_streams_run_at_a_pace_of_their_own) {
+  sim_settings()->streams = SIM_STREAMS_RANDOM;
+  bool overtaken[2] = {};
+  for (unsigned seed = 1; seed <= 20; seed++) {
+    sim_settings()->seed = seed;
+    stream_of_test first, second;
+    device_array<int> x(std::vector<int>{1, 2, 3}), y(3);
+    for (int i = 0; i < 3; i++) {
+      ck_cuda(cudaMemcpyAsync(y.p, x.p + i, sizeof(int), cudaMemcpyDeviceToDevice, first.s));
+      ck_cuda(cudaMemcpyAsync(y.p + 1, y.p, sizeof(int), cudaMemcpyDeviceToDevice, second.s));
+    }
+    ck_cuda(cudaStreamSynchronize(second.s));
+    overtaken[y.get()[1] == 3] = true;
+    ck_cuda(cudaStreamSynchronize(first.s));
+    ck_assert_int_eq(y.get()[0], 3);
+  }
+  ck_assert(overtaken[0] && overtaken[1]);
+  ck_clean();
+}
+END_TEST
+
 START_TEST(default_stream_waits_for_blocking_streams_only) {
   sim_settings()->streams = SIM_STREAMS_LATE;
   for (unsigned flags : {(unsigned)cudaStreamDefault, (unsigned)cudaStreamNonBlocking}) {
@@ -342,6 +365,7 @@ static Suite *suite(void) {
   tcase_add_checked_fixture(t, save_settings, restore_settings);
   tcase_add_test(t, late_streams_run_when_waited_for);
   tcase_add_test(t, events_order_streams);
+  tcase_add_test(t, random_streams_run_at_a_pace_of_their_own);
   tcase_add_test(t, default_stream_waits_for_blocking_streams_only);
   tcase_add_test(t, events_measure_time);
   tcase_add_test(t, graphs_replay_forks_and_joins);
