@@ -41,7 +41,10 @@ struct mv_cuda {
   int n_sm;
   int overlaps;                  /* kernels of a step, unless MEDVISION_OVERLAP=0 says no */
   size_t l2_bytes, shared_bytes; /* shared memory a block may ask for */
-  cudaStream_t stream;
+  mv_lane lane;        /* that operations go to: each has its own scratch, staging, workspace */
+  cudaStream_t stream; /* of that lane */
+  cudaStream_t streams[MV_LANES];        /* owns */
+  cudaEvent_t given;                     /* to the main lane before the side lane began */
   struct mv_cuda_lt *lt;                 /* owns; NULL until the first product that needs it */
   void (*lt_close)(struct mv_cuda_lt *); /* set with lt                              */
   struct mv_cuda_memory *memory;         /* owns: scratch, pinned slots, placed weights      */
@@ -90,7 +93,11 @@ void mv_cuda_room(mv_device *device, size_t *n_free, size_t *n_total);
 void mv_cuda_step_begin(mv_device *device);
 int mv_cuda_step_end(mv_device *device);
 
+void mv_cuda_lane(mv_device *device, mv_lane which);
+
 void mv_cuda_mark(mv_device *device, int which); /* cuda_time.c */
+int mv_cuda_is_past(mv_device *device, int which);
+void mv_cuda_wait(mv_device *device, int which);
 double mv_cuda_elapsed(mv_device *device, int from, int to);
 void mv_cuda_close_marks(mv_device *device);
 

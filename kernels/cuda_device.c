@@ -28,11 +28,15 @@ typedef struct pinned_slot {
   cudaEvent_t read; /* all copies out of it are done */
 } pinned_slot;
 
-struct mv_cuda_memory {
+typedef struct lane_memory {
   pinned_slot slot[2];
   int current;
   char *scratch; /* owns: zero_bytes that stay zero, then scratch_bytes */
   size_t zero_bytes, scratch_bytes;
+} lane_memory;
+
+struct mv_cuda_memory {
+  lane_memory lanes[MV_LANES];
   void **placed; /* owns, and each of its blocks: weights */
   size_t n_placed, max_placed;
 };
@@ -45,6 +49,11 @@ int mv_cuda_check(mv_device *device, cudaError_t error, const char *what) {
               "%s: %s: %s", device->name, what, cudaGetErrorString(error));
   }
   return device->error.code == MV_OK;
+}
+
+static lane_memory *memory_of_lane(mv_device *device) {
+  mv_cuda *cuda = mv_cuda_of(device);
+  return &cuda->memory->lanes[cuda->lane];
 }
 
 /* ---- device memory ---- */
@@ -88,8 +97,7 @@ void mv_cuda_room(mv_device *device, size_t *n_free, size_t *n_total) {
 }
 
 void *mv_cuda_scratch(mv_device *device, size_t n_bytes, size_t zeroed) {
-  mv_cuda *cuda = mv_cuda_of(device);
-  struct mv_cuda_memory *m = cuda->memory;
+  lane_memory *m = memory_of_lane(device);
   assert(zeroed % 256 == 0 && zeroed <= n_bytes);
   if (device->error.code != MV_OK) return NULL;
   size_t rest = n_bytes - zeroed;
@@ -103,7 +111,8 @@ void *mv_cuda_scratch(mv_device *device, size_t n_bytes, size_t zeroed) {
     m->zero_bytes = zero_bytes;
     m->scratch_bytes = scratch_bytes;
     if (!m->scratch) return NULL;
-    if (!mv_cuda_check(device, cudaMemsetAsync(m->scratch, 0, zero_bytes, cuda->stream),
+    if (!mv_cuda_check(device,
+                       cudaMemsetAsync(m->scratch, 0, zero_bytes, mv_cuda_of(device)->stream),
                        "scratch")) {
       mv_cuda_free(device, m->scratch);
       m->scratch = NULL;
@@ -117,11 +126,11 @@ void *mv_cuda_scratch(mv_device *device, size_t n_bytes, size_t zeroed) {
 
 /* Up to *n_bytes of pinned memory that no copy is reading; fewer when the slot is nearly full. */
 static char *pinned(mv_device *device, size_t *n_bytes) {
-  mv_cuda *cuda = mv_cuda_of(device);
-  struct mv_cuda_memory *m = cuda->memory;
+  lane_memory *m = memory_of_lane(device);
   pinned_slot *slot = &m->slot[m->current];
   if (slot->used == SLOT_BYTES) {
-    if (!mv_cuda_check(device, cudaEventRecord(slot->read, cuda->stream), "copy")) return NULL;
+    cudaStream_t stream = mv_cuda_of(device)->stream;
+    if (!mv_cuda_check(device, cudaEventRecord(slot->read, stream), "copy")) return NULL;
     slot = &m->slot[m->current ^= 1];
     if (!mv_cuda_check(device, cudaEventSynchronize(slot->read), "copy")) return NULL;
     slot->used = 0;
@@ -239,8 +248,7 @@ static int read_properties(mv_device *device, mv_cuda *cuda) {
   return 1;
 }
 
-static int open_memory(mv_device *device) {
-  struct mv_cuda_memory *m = mv_cuda_of(device)->memory;
+static int open_slots(mv_device *device, lane_memory *m) {
   for (int i = 0; i < 2; i++) {
     pinned_slot *slot = &m->slot[i];
     void *host = NULL;
@@ -259,12 +267,55 @@ static void close_memory(mv_device *device) {
   if (!m) return;
   for (size_t i = 0; i < m->n_placed; i++) mv_cuda_free(device, m->placed[i]);
   mv_free(m->placed);
-  mv_cuda_free(device, m->scratch);
-  for (int i = 0; i < 2; i++) {
-    if (m->slot[i].host) cudaFreeHost(m->slot[i].host);
-    if (m->slot[i].read) cudaEventDestroy(m->slot[i].read);
+  for (int i = 0; i < MV_LANES; i++) {
+    mv_cuda_free(device, m->lanes[i].scratch);
+    for (int k = 0; k < 2; k++) {
+      pinned_slot *slot = &m->lanes[i].slot[k];
+      if (slot->host) cudaFreeHost(slot->host);
+      if (slot->read) cudaEventDestroy(slot->read);
+    }
   }
   mv_free(m);
+}
+
+/* ---- lanes ---- */
+
+/* Blocks of the main lane come first where both have some: what is answered does not wait for
+ * what is seen. */
+static int open_lanes(mv_device *device) {
+  mv_cuda *cuda = mv_cuda_of(device);
+  int least = 0, greatest = 0;
+  if (!mv_cuda_check(device, cudaDeviceGetStreamPriorityRange(&least, &greatest), "streams") ||
+      !mv_cuda_check(device, cudaEventCreateWithFlags(&cuda->given, cudaEventDisableTiming),
+                     "events"))
+    return 0;
+  for (int i = 0; i < MV_LANES; i++) {
+    int priority = i == MV_LANE_MAIN ? greatest : least;
+    cudaError_t error =
+        cudaStreamCreateWithPriority(&cuda->streams[i], cudaStreamNonBlocking, priority);
+    if (!mv_cuda_check(device, error, "streams") || !open_slots(device, &cuda->memory->lanes[i]))
+      return 0;
+  }
+  mv_cuda_lane(device, MV_LANE_MAIN);
+  return 1;
+}
+
+static void close_lanes(mv_device *device) {
+  mv_cuda *cuda = mv_cuda_of(device);
+  for (int i = 0; i < MV_LANES; i++)
+    if (cuda->streams[i]) cudaStreamDestroy(cuda->streams[i]);
+  if (cuda->given) cudaEventDestroy(cuda->given);
+}
+
+/* Also after a failure: whoever went aside comes back. */
+void mv_cuda_lane(mv_device *device, mv_lane which) {
+  mv_cuda *cuda = mv_cuda_of(device);
+  int begins = which == MV_LANE_SIDE && cuda->lane != which;
+  cuda->lane = which;
+  cuda->stream = cuda->streams[which];
+  if (begins && use(device) &&
+      mv_cuda_check(device, cudaEventRecord(cuda->given, cuda->streams[MV_LANE_MAIN]), "lanes"))
+    mv_cuda_check(device, cudaStreamWaitEvent(cuda->stream, cuda->given, 0), "lanes");
 }
 
 static void set_up(mv_device *device, int ordinal) {
@@ -283,10 +334,7 @@ static void set_up(mv_device *device, int ordinal) {
     mv_fail(&device->error, MV_ERR_MEMORY, "%s: out of memory", device->name);
     return;
   }
-  if (mv_cuda_check(device, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking),
-                    "stream") &&
-      open_memory(device))
-    mv_cuda_open_steps(device);
+  if (open_lanes(device)) mv_cuda_open_steps(device);
 }
 
 mv_status mv_device_open_cuda(mv_device *device, int ordinal, mv_error *err) {
@@ -305,6 +353,7 @@ mv_status mv_device_open_cuda(mv_device *device, int ordinal, mv_error *err) {
   device->slice_rows = SLICE_ROWS;
   device->ff_multiple = FF_MULTIPLE;
   device->copies_weights = 1;
+  device->has_side_lane = 1;
   set_up(device, ordinal);
   mv_status status = mv_device_status(device, err);
   if (status != MV_OK) mv_device_close_cuda(device);
@@ -314,13 +363,14 @@ mv_status mv_device_open_cuda(mv_device *device, int ordinal, mv_error *err) {
 void mv_device_close_cuda(mv_device *device) {
   mv_cuda *cuda = mv_cuda_of(device);
   if (!cuda) return;
-  if (cuda->stream) cudaStreamSynchronize(cuda->stream);
+  for (int i = 0; i < MV_LANES; i++)
+    if (cuda->streams[i]) cudaStreamSynchronize(cuda->streams[i]);
   if (cuda->lt) cuda->lt_close(cuda->lt);
   mv_cuda_close_steps(device);
   mv_cuda_close_marks(device);
   mv_cuda_free_plan(device);
   close_memory(device);
-  if (cuda->stream) cudaStreamDestroy(cuda->stream);
+  close_lanes(device);
   cudaGetLastError();
   mv_free_aligned(device->scratch);
   mv_free(cuda);

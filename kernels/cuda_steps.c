@@ -26,7 +26,7 @@
 enum { DIRECT, DESCRIBE, LAUNCH, CAPTURE };
 
 /* Pieces of host memory and where they are on the device: the same offset in both. Direct
- * operations use theirs as a ring, a step from its beginning. */
+ * operations use their lane's as a ring, a step from its beginning. */
 typedef struct arena {
   char *host, *dev; /* owns; host is pinned in a step's arena */
   size_t size, used;
@@ -51,7 +51,7 @@ struct mv_cuda_steps {
   int after_kernel;   /* whether the last thing launched is a kernel of ours */
   fingerprint print;  /* of the pass so far */
   size_t n_described; /* bytes of the step's arena, from its first pass */
-  arena direct, step;
+  arena direct[MV_LANES], step;
   cudaEvent_t done; /* the last step has read its arena */
   graph graphs[MAX_GRAPHS];
   uint64_t clock;
@@ -167,22 +167,22 @@ static void remember(arena *a, size_t at, size_t n_bytes) {
 }
 
 /* A bigger ring; launches of the operation at hand may still be given the old one's addresses. */
-static int grow_direct(mv_device *device, size_t n_bytes) {
+static int grow_direct(mv_device *device, arena *a, size_t n_bytes) {
   struct mv_cuda_steps *s = steps_of(device);
-  size_t size = doubled(s->direct.size, 4 * n_bytes);
+  size_t size = doubled(a->size, 4 * n_bytes);
   assert(s->n_retired < MAX_RETIRED);
-  s->retired[s->n_retired++] = s->direct.dev;
-  s->direct.dev = NULL;
-  free_arena(device, &s->direct, 0);
-  return make_arena(device, &s->direct, size, 0);
+  s->retired[s->n_retired++] = a->dev;
+  a->dev = NULL;
+  free_arena(device, a, 0);
+  return make_arena(device, a, size, 0);
 }
 
 /* A piece is a quarter of the ring at most, so an operation may hold three. */
 static const void *stage_direct(mv_device *device, const void *host, size_t n_bytes) {
-  arena *a = &steps_of(device)->direct;
+  arena *a = &steps_of(device)->direct[mv_cuda_of(device)->lane];
   const char *there = find_piece(a, host, n_bytes);
   if (there) return there;
-  if (n_bytes > a->size / 4 && !grow_direct(device, n_bytes)) return NULL;
+  if (n_bytes > a->size / 4 && !grow_direct(device, a, n_bytes)) return NULL;
   if (a->used + n_bytes > a->size) forget(a);
   if (a->n_piece == MAX_STAGED) a->n_piece = 0;
   size_t at = take(a, n_bytes);
@@ -274,6 +274,7 @@ static void begin_pass(struct mv_cuda_steps *s, int pass) {
 
 void mv_cuda_step_begin(mv_device *device) {
   struct mv_cuda_steps *s = steps_of(device);
+  assert(mv_cuda_of(device)->lane == MV_LANE_MAIN);
   if (device->error.code != MV_OK || s->pass != DIRECT) return; /* second pass: already begun */
   if (mv_cuda_check(device, cudaSetDevice(mv_cuda_of(device)->ordinal), "choosing the device") &&
       mv_cuda_check(device, cudaEventSynchronize(s->done), "the step before"))
@@ -358,9 +359,10 @@ void mv_cuda_open_steps(mv_device *device) {
     mv_fail(&device->error, MV_ERR_MEMORY, "%s: out of memory", device->name);
     return;
   }
-  if (mv_cuda_check(device, cudaEventCreateWithFlags(&s->done, cudaEventDisableTiming), "events") &&
-      make_arena(device, &s->direct, ARENA_BYTES, 0))
-    make_arena(device, &s->step, ARENA_BYTES, 1);
+  int ok =
+      mv_cuda_check(device, cudaEventCreateWithFlags(&s->done, cudaEventDisableTiming), "events");
+  for (int i = 0; i < MV_LANES && ok; i++) ok = make_arena(device, &s->direct[i], ARENA_BYTES, 0);
+  if (ok) make_arena(device, &s->step, ARENA_BYTES, 1);
 }
 
 void mv_cuda_close_steps(mv_device *device) {
@@ -368,7 +370,7 @@ void mv_cuda_close_steps(mv_device *device) {
   if (!s) return;
   for (int i = 0; i < MAX_GRAPHS; i++) drop_graph(&s->graphs[i]);
   for (int i = 0; i < s->n_retired; i++) mv_cuda_free(device, s->retired[i]);
-  free_arena(device, &s->direct, 0);
+  for (int i = 0; i < MV_LANES; i++) free_arena(device, &s->direct[i], 0);
   free_arena(device, &s->step, 1);
   if (s->done) cudaEventDestroy(s->done);
   mv_free(s);

@@ -18,6 +18,22 @@ void mv_cuda_mark(mv_device *device, int which) {
   mv_cuda_check(device, cudaEventRecord(*event, cuda->stream), "a mark");
 }
 
+int mv_cuda_is_past(mv_device *device, int which) {
+  const cudaEvent_t *marks = mv_cuda_of(device)->marks;
+  if (device->error.code != MV_OK || !marks || !marks[which]) return 1;
+  cudaError_t error = cudaEventQuery(marks[which]);
+  if (error != cudaErrorNotReady) return mv_cuda_check(device, error, "asking for a mark"), 1;
+  cudaGetLastError();
+  return 0;
+}
+
+void mv_cuda_wait(mv_device *device, int which) {
+  mv_cuda *cuda = mv_cuda_of(device);
+  if (device->error.code == MV_OK && cuda->marks && cuda->marks[which])
+    mv_cuda_check(device, cudaStreamWaitEvent(cuda->stream, cuda->marks[which], 0),
+                  "waiting for a mark");
+}
+
 double mv_cuda_elapsed(mv_device *device, int from, int to) {
   const cudaEvent_t *marks = mv_cuda_of(device)->marks;
   float ms = 0;

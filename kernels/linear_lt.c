@@ -65,17 +65,18 @@ void mv_lt_product_close(mv_lt_product *p) {
   if (p->y) cublasLtMatrixLayoutDestroy(p->y);
 }
 
-cublasStatus_t mv_lt_run(struct mv_cuda_lt *lt, const mv_lt_product *p,
+cublasStatus_t mv_lt_run(mv_device *device, const mv_lt_product *p,
                          const cublasLtMatmulAlgo_t *algo, const void *w, const void *x,
-                         const void *bias, void *y, cudaStream_t stream) {
+                         const void *bias, void *y) {
+  const mv_cuda *cuda = mv_cuda_of(device);
   const float one = 1, beta = p->key.accumulate ? 1 : 0;
   if (p->key.has_bias) {
     cublasStatus_t status = cublasLtMatmulDescSetAttribute(
         p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
   }
-  return cublasLtMatmul(lt->handle, p->desc, &one, w, p->w, x, p->x, &beta, y, p->y, y, p->y, algo,
-                        lt->workspace, MV_LT_WORKSPACE, stream);
+  return cublasLtMatmul(cuda->lt->handle, p->desc, &one, w, p->w, x, p->x, &beta, y, p->y, y, p->y,
+                        algo, cuda->lt->workspace[cuda->lane], MV_LT_WORKSPACE, cuda->stream);
 }
 
 int mv_lt_rows(int n_row) {
@@ -88,7 +89,8 @@ int mv_lt_rows(int n_row) {
 
 static void close_lt(struct mv_cuda_lt *lt) {
   if (lt->handle) cublasLtDestroy(lt->handle);
-  if (lt->workspace) cudaFree(lt->workspace);
+  for (int i = 0; i < MV_LANES; i++)
+    if (lt->workspace[i]) cudaFree(lt->workspace[i]);
   mv_free(lt->choices);
   mv_free(lt->path);
   mv_free(lt);
@@ -102,7 +104,10 @@ static int open_library(mv_device *device, struct mv_cuda_lt *lt) {
   lt->device_name[sizeof lt->device_name - 1] = 0;
   lt->version = cublasLtGetVersion();
   if (!mv_lt_check(device, cublasLtCreate(&lt->handle), "starting")) return 0;
-  return mv_cuda_check(device, cudaMalloc(&lt->workspace, MV_LT_WORKSPACE), "workspace");
+  for (int i = 0; i < MV_LANES; i++)
+    if (!mv_cuda_check(device, cudaMalloc(&lt->workspace[i], MV_LT_WORKSPACE), "workspace"))
+      return 0;
+  return 1;
 }
 
 /* NULL with a sticky error. Never first asked for while a step is recorded: the pass before it, in
@@ -164,8 +169,7 @@ static void run_plain(mv_device *device, const call *c) {
 }
 
 static void run_call(mv_device *device, call *c) {
-  struct mv_cuda_lt *lt = library(device);
-  if (!lt) return;
+  if (!library(device)) return;
   mv_lt_key rounded = c->key;
   rounded.n_row = mv_lt_rows(c->key.n_row);
   const cublasLtMatmulAlgo_t *algo = mv_lt_choose(device, &rounded, c->w);
@@ -179,9 +183,7 @@ static void run_call(mv_device *device, call *c) {
   mv_cuda_may_overlap(device, 0);
   mv_lt_product p;
   if (mv_lt_product_open(device, &p, &c->key, c->ldx, c->ldy))
-    mv_lt_check(device,
-                mv_lt_run(lt, &p, &c->algo, c->w, c->x, c->bias, c->y, mv_cuda_of(device)->stream),
-                "product");
+    mv_lt_check(device, mv_lt_run(device, &p, &c->algo, c->w, c->x, c->bias, c->y), "product");
   mv_lt_product_close(&p);
 }
 

@@ -36,8 +36,8 @@ typedef struct mv_lt_choice {
 
 struct mv_cuda_lt {
   cublasLtHandle_t handle;
-  void *workspace;       /* owns: device memory, MV_LT_WORKSPACE bytes */
-  mv_lt_choice *choices; /* owns */
+  void *workspace[MV_LANES]; /* owns: device memory, MV_LT_WORKSPACE bytes each */
+  mv_lt_choice *choices;     /* owns */
   size_t n_choice, max_choice;
   char *path;            /* owns: the table's file, or NULL */
   char device_name[256]; /* whose times these are */
@@ -57,9 +57,9 @@ int mv_lt_check(mv_device *device, cublasStatus_t status, const char *what);
 /* Fills *p; close also after a failure (which is sticky: 0). */
 int mv_lt_product_open(mv_device *device, mv_lt_product *p, const mv_lt_key *key, int ldx, int ldy);
 void mv_lt_product_close(mv_lt_product *p);
-cublasStatus_t mv_lt_run(struct mv_cuda_lt *lt, const mv_lt_product *p,
+cublasStatus_t mv_lt_run(mv_device *device, const mv_lt_product *p,
                          const cublasLtMatmulAlgo_t *algo, const void *w, const void *x,
-                         const void *bias, void *y, cudaStream_t stream);
+                         const void *bias, void *y);
 
 /* Rows rounded up to 16, 32, 64, 96, 128, 192, 256, 384, ... 4096; more are 4096. */
 int mv_lt_rows(int n_row);

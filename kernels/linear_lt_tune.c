@@ -87,8 +87,7 @@ static float time_runs(mv_device *device, const trial *t, const cublasLtMatmulAl
   float ms = 0;
   if (!mv_cuda_check(device, cudaEventRecord(t->begin, cuda->stream), what)) return -1;
   for (int i = 0; i < n; i++)
-    if (mv_lt_run(cuda->lt, &t->product, algo, t->w, t->x, t->bias, t->y, cuda->stream) !=
-        CUBLAS_STATUS_SUCCESS)
+    if (mv_lt_run(device, &t->product, algo, t->w, t->x, t->bias, t->y) != CUBLAS_STATUS_SUCCESS)
       return -1;
   if (!mv_cuda_check(device, cudaEventRecord(t->end, cuda->stream), what) ||
       !mv_cuda_check(device, cudaEventSynchronize(t->end), what) ||

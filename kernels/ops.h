@@ -31,6 +31,21 @@
  *     ops->step_begin(device);
  *     upload, linear, attention, ...      no download, alloc, free or place
  *   } while (ops->step_end(device));      true: issue the very same operations once more
+ *
+ * Operations go to a lane: the main one, where plans and steps are, or the side one, for what may
+ * go on beside them and yields to them. A lane keeps its order. The side lane begins after all that
+ * the main lane was given before it; the main lane waits only where it is told to:
+ *
+ *   ops->lane(device, MV_LANE_SIDE);
+ *   linear, window_attention, ...
+ *   ops->mark(device, which);
+ *   ops->lane(device, MV_LANE_MAIN);
+ *   ...                                   what does not need the results
+ *   ops->wait(device, which);             or ops->is_past said 1
+ *   ...                                   what does
+ *
+ * Results do not depend on the lane. free waits for both lanes. A device may have one lane for all
+ * (has_side_lane is 0, as on a CPU): then everything is past as soon as it is given.
  */
 #ifndef MV_KERNELS_OPS_H
 #define MV_KERNELS_OPS_H
@@ -49,6 +64,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+typedef enum mv_lane { MV_LANE_MAIN, MV_LANE_SIDE } mv_lane;
+#define MV_LANES 2
 
 typedef struct mv_ops {
   const char *name;
@@ -100,13 +118,22 @@ typedef struct mv_ops {
   void (*sample)(mv_device *, const mv_sample_dims *, const mv_sample_row *rows,
                  const float *logits, mv_pick *picks, mv_pick *best);
 
-  /* time: mark notes the time (under `which`, 0 ... MV_MARKS - 1) when all operations before it
-   * are done; elapsed waits for both marks and returns the ms between them. Not within a step. */
+  /* What follows goes to that lane. */
+  void (*lane)(mv_device *, mv_lane which);
+
+  /* marks: mark notes the time (under `which`, 0 ... MV_MARKS - 1) when all operations before it
+   * on its lane are done. is_past tells whether they are, without waiting (1, too, after a failure
+   * and for what was never marked); after wait, what this lane is given begins when they are, and
+   * the caller goes on at once; elapsed waits for both marks and returns the ms between them. Not
+   * within a step. */
   void (*mark)(mv_device *, int which);
+  int (*is_past)(mv_device *, int which);
+  void (*wait)(mv_device *, int which);
   double (*elapsed)(mv_device *, int from, int to);
 } mv_ops;
 
-#define MV_MARKS 512
+#define MV_MARKS 1024
+#define MV_PROFILE_MARKS 512 /* the first so many are a profile's (kernels/ops_profile.h) */
 
 extern const mv_ops mv_ops_cpu;
 

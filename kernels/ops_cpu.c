@@ -67,6 +67,22 @@ static double elapsed_cpu(mv_device *device, int from, int to) {
   return device->marks ? device->marks[to] - device->marks[from] : 0;
 }
 
+static void lane_cpu(mv_device *device, mv_lane which) {
+  (void)device;
+  (void)which;
+}
+
+static int is_past_cpu(mv_device *device, int which) {
+  (void)device;
+  (void)which;
+  return 1;
+}
+
+static void wait_cpu(mv_device *device, int which) {
+  (void)device;
+  (void)which;
+}
+
 static void step_begin_cpu(mv_device *device) { (void)device; }
 
 static int step_end_cpu(mv_device *device) {
@@ -102,7 +118,10 @@ const mv_ops mv_ops_cpu = {
     .patches = mv_patches_cpu,
     .fill = mv_fill_cpu,
     .sample = mv_sample_cpu,
+    .lane = lane_cpu,
     .mark = mark_cpu,
+    .is_past = is_past_cpu,
+    .wait = wait_cpu,
     .elapsed = elapsed_cpu,
 };
 

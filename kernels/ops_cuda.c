@@ -49,6 +49,9 @@ const mv_ops mv_ops_cuda = {
     .patches = mv_patches_cuda,
     .fill = mv_fill_cuda,
     .sample = mv_sample_cuda,
+    .lane = mv_cuda_lane,
     .mark = mv_cuda_mark,
+    .is_past = mv_cuda_is_past,
+    .wait = mv_cuda_wait,
     .elapsed = mv_cuda_elapsed,
 };

@@ -7,7 +7,7 @@
 #include "runtime/memory.h"
 
 #define MAX_ROWS 64
-#define MAX_PENDING (MV_MARKS / 2)
+#define MAX_PENDING (MV_PROFILE_MARKS / 2)
 
 struct mv_profile {
   mv_ops ops; /* the device's own, with timed operations */

@@ -21,6 +21,7 @@ typedef struct mv_device {
   int slice_rows;     /* rows of an MLP at a time: bounds the widest buffers */
   int ff_multiple;    /* MLP widths are padded to a multiple of this at load, with zeros */
   int copies_weights; /* `place` copies: what it was given may be freed */
+  int has_side_lane;  /* MV_LANE_SIDE of kernels/ops.h is a queue of its own */
   mv_error error;     /* the first failure; code MV_OK while all is well */
   void *scratch;      /* owns: temporary memory of one operation at a time */
   size_t scratch_bytes;

@@ -314,6 +314,91 @@ START_TEST(a_step_may_describe_more_than_fits) {
 }
 END_TEST
 
+/* ---- lanes ---- */
+
+/* Row `which` of the table, D times the same number, through an operation. */
+static void pick(mv_device *device, const work *w, int which, float *out) {
+  int32_t id = which;
+  mv_gather_dims dims = {1, D, F32, F32};
+  mv_ops_cuda.upload(device, w->ids, &id, sizeof id);
+  mv_ops_cuda.embed(device, &dims, w->ids, w->table, NULL, out);
+}
+
+static void set_table(mv_device *device, const work *w, float value) {
+  float rows[2 * D];
+  for (int i = 0; i < 2 * D; i++) rows[i] = value + (float)(i / D);
+  mv_ops_cuda.upload(device, w->table, rows, sizeof rows);
+}
+
+static float first_of(mv_device *device, const float *x) {
+  float value = 0;
+  mv_ops_cuda.download(device, &value, x, sizeof value);
+  return value;
+}
+
+START_TEST(the_side_lane_begins_after_what_the_main_lane_was_given) {
+  const mv_ops *ops = &mv_ops_cuda;
+  work w = make_work(&cuda);
+  for (int round = 0; round < 5; round++) {
+    float value = (float)(10 * round);
+    set_table(&cuda, &w, value);
+    pick(&cuda, &w, 0, w.x);
+    ops->lane(&cuda, MV_LANE_SIDE);
+    set_table(&cuda, &w, -1); /* the main lane reads it until it is done */
+    pick(&cuda, &w, 1, w.y);
+    ops->mark(&cuda, 7);
+    ops->lane(&cuda, MV_LANE_MAIN);
+    int n_asked = 0;
+    while (!ops->is_past(&cuda, 7)) n_asked++;
+    if (sim_settings()->streams == SIM_STREAMS_LATE) ck_assert_int_gt(n_asked, 0);
+    ck_assert_float_eq(first_of(&cuda, w.y), 0);
+    ck_assert_float_eq(first_of(&cuda, w.x), value);
+  }
+  free_work(&cuda, &w);
+  assert_well();
+}
+END_TEST
+
+START_TEST(the_main_lane_waits_for_a_mark_and_for_nothing_else) {
+  const mv_ops *ops = &mv_ops_cuda;
+  work w = make_work(&cuda);
+  mv_rmsnorm_dims norm = {1, D, F32, F32, 0};
+  for (int round = 0; round < 5; round++) {
+    set_table(&cuda, &w, (float)(round % 2 ? 1 : -2)); /* the row's numbers: 2, or -1 */
+    ops->lane(&cuda, MV_LANE_SIDE);
+    ops->mark(&cuda, 1);
+    pick(&cuda, &w, 1, w.x);
+    ops->mark(&cuda, 2);
+    pick(&cuda, &w, 1, w.y);
+    ops->mark(&cuda, 3);
+    ops->lane(&cuda, MV_LANE_MAIN);
+    ops->wait(&cuda, 2);
+    ops->rmsnorm(&cuda, &norm, w.x, w.weight, w.turn); /* a sign, times 1, 2, 3 ... */
+    ck_assert_float_eq(first_of(&cuda, w.turn), round % 2 ? 1 : -1);
+    if (sim_settings()->streams == SIM_STREAMS_LATE) ck_assert_int_eq(ops->is_past(&cuda, 3), 0);
+    ck_assert_double_ge(ops->elapsed(&cuda, 1, 3), ops->elapsed(&cuda, 1, 2));
+    ck_assert_int_eq(ops->is_past(&cuda, 3), 1);
+  }
+  ck_assert_int_eq(ops->is_past(&cuda, MV_MARKS - 1), 1); /* never marked */
+  free_work(&cuda, &w);
+  assert_well();
+}
+END_TEST
+
+START_TEST(lanes_share_no_working_memory) {
+  char bytes[64] = {3};
+  const void *staged = mv_cuda_stage(&cuda, bytes, sizeof bytes);
+  char *scratch = mv_cuda_scratch(&cuda, 1000, 256);
+  mv_ops_cuda.lane(&cuda, MV_LANE_SIDE);
+  ck_assert_ptr_ne(mv_cuda_stage(&cuda, bytes, sizeof bytes), staged);
+  ck_assert_ptr_ne(mv_cuda_scratch(&cuda, 1000, 256), scratch);
+  mv_ops_cuda.lane(&cuda, MV_LANE_MAIN);
+  ck_assert_ptr_eq(mv_cuda_stage(&cuda, bytes, sizeof bytes), staged);
+  ck_assert_ptr_eq(mv_cuda_scratch(&cuda, 1000, 256), scratch);
+  assert_well();
+}
+END_TEST
+
 /* ---- failures ---- */
 
 /* What an engine does; returns how it ended. */
@@ -325,6 +410,13 @@ static mv_status scenario(void) {
   mv_ops_cuda.place(&device, bytes, sizeof bytes);
   mv_cuda_scratch(&device, 2 << 20, 256);
   for (int i = 0; i < 4; i++) run_step(&device, &w, 9, i);
+  mv_ops_cuda.lane(&device, MV_LANE_SIDE);
+  pick(&device, &w, 3, w.x);
+  mv_cuda_scratch(&device, 2 << 20, 256);
+  mv_ops_cuda.mark(&device, 0);
+  mv_ops_cuda.lane(&device, MV_LANE_MAIN);
+  mv_ops_cuda.is_past(&device, 0);
+  mv_ops_cuda.wait(&device, 0);
   issue(&device, &w, 9, 1);
   mv_ops_cuda.download(&device, bytes, w.y, sizeof bytes);
   free_work(&device, &w);
@@ -405,6 +497,9 @@ static Suite *suite(void) {
   tcase_add_test(t, a_plan_is_valid_until_the_next);
   tcase_add_test(t, more_shapes_than_graphs_are_kept);
   tcase_add_test(t, a_step_may_describe_more_than_fits);
+  tcase_add_test(t, the_side_lane_begins_after_what_the_main_lane_was_given);
+  tcase_add_test(t, the_main_lane_waits_for_a_mark_and_for_nothing_else);
+  tcase_add_test(t, lanes_share_no_working_memory);
   tcase_add_test(t, any_failing_call_is_an_error_and_nothing_worse);
   tcase_add_test(t, any_failing_allocation_is_an_error_and_nothing_worse);
   suite_add_tcase(s, t);
