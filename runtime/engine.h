@@ -56,6 +56,7 @@ struct mv_engine {
   mv_engine_options options; /* zeros replaced by what they stand for, but for growing sizes */
   mv_job_limits limits;
   int max_verify;
+  int sees_beside; /* images are seen beside steps, on the device's side lane */
 
   /* device memory */
   mv_activations vision, decoder;
@@ -124,12 +125,15 @@ mv_status mv_pool_check(const mv_engine *engine, const mv_job *job, mv_error *er
 
 typedef enum mv_started { MV_STARTED, MV_NO_ROOM, MV_START_FAILED } mv_started;
 
-/* Gives a job its pages, the known ones first, and the features of its images. A failure is in
- * job->err. */
+/* Gives a job its pages, the known ones first, and sends its images to the vision tower, which
+ * works beside the steps where the device can (job->is_seeing). A failure is in job->err. */
 mv_started mv_pool_start(mv_engine *engine, mv_job *job);
 /* Keeps what is computed of the prompt for others. */
 void mv_pool_keep_prefix(mv_engine *engine, mv_job *job);
 void mv_pool_drop_images(mv_engine *engine, mv_job *job);
+/* Whether the features of the job's images are there for what the main lane is given next. `must`:
+ * it waits for them, on the device, and they are. */
+int mv_pool_has_images(mv_engine *engine, const mv_job *job, int must);
 /* Takes back everything. */
 void mv_pool_end(mv_engine *engine, mv_job *job);
 

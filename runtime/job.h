@@ -33,6 +33,7 @@ typedef struct mv_job_image {
   int n_token;
   size_t token0; /* its first placeholder in the prompt */
   int entry;     /* of the vision cache, held; -1 */
+  int is_own;    /* the tower saw it for this job */
 } mv_job_image;
 
 typedef struct mv_job {
@@ -56,8 +57,9 @@ typedef struct mv_job {
   int32_t next_position; /* of the answer's first token    */
   int32_t *pages;        /* [n_page], held                     */
   int n_page, n_page_need;
-  size_t n_kv; /* tokens of the sequence whose keys and values are in pages */
-  int n_wait;  /* steps passed over for another        */
+  size_t n_kv;   /* tokens of the sequence whose keys and values are in pages */
+  int n_wait;    /* steps passed over for another        */
+  int is_seeing; /* an image's features are not there yet: no rows */
 
   /* the answer */
   mv_stopper stopper;

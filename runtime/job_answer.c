@@ -87,6 +87,7 @@ static void fill_times(mv_job *job) {
   t->queue_ms = job->start_ms - job->submit_ms - t->image_ms;
   double first = job->first_token_ms ? job->first_token_ms : end;
   t->prefill_ms = first - job->start_ms - t->vision_ms;
+  if (t->prefill_ms < 0) t->prefill_ms = 0; /* two clocks */
   t->decode_ms = end - first;
   t->ttft_ms = first - job->submit_ms;
 }

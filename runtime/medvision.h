@@ -173,8 +173,9 @@ const char *mv_finish_name(mv_finish finish); /* "stop", "length", "cancelled" *
 typedef struct mv_timings {
   double queue_ms;   /* from submit until the engine took it up */
   double image_ms;   /* processor resize and patches */
-  double vision_ms;  /* vision tower */
-  double prefill_ms; /* prompt through the decoder, up to the first token; shared with others */
+  double vision_ms;  /* vision tower, by the device's clock; others' steps may go on beside it */
+  double prefill_ms; /* what else there is up to the first token: prompt through the decoder, shared
+                        with others */
   double decode_ms;  /* the tokens after the first */
   double total_ms;
   double ttft_ms; /* time to first token, from submit */

@@ -7,6 +7,10 @@
 #define FIRST_IMAGE_TOKENS 4096
 #define USUAL_PATCHES 1296 /* 504 x 504 pixels, as the model card advises */
 
+/* Marks around the tower's work for an entry of the vision cache: this one and the next. */
+static int mark_of(int entry) { return MV_PROFILE_MARKS + 2 * entry; }
+_Static_assert(MV_PROFILE_MARKS + 2 * MV_SEEN_IMAGES <= MV_MARKS, "marks of every entry");
+
 size_t mv_pool_stride(const mv_engine *engine) {
   const mv_stack *s = &engine->model->decoder;
   return (size_t)engine->pages.n_page * mv_kv_page_bytes(s->n_kv, s->d_head, engine->model->dtype);
@@ -82,6 +86,7 @@ static mv_status grow_image_rows(mv_engine *e, const mv_job *job, mv_error *err)
 mv_status mv_pool_init(mv_engine *e, mv_error *err) {
   size_t vocab_bytes = (size_t)e->model->head.n_out * sizeof *e->logits;
   int max_rows = e->options.max_rows + e->max_verify;
+  e->sees_beside = e->model->device.has_side_lane && !e->model->device.profile;
   mv_model_ready(e->model, e->options.max_rows, USUAL_PATCHES);
   MV_TRY(mv_activations_init(&e->decoder, e->model, &e->model->decoder, max_rows, err));
   e->logits = device_alloc(e, (size_t)e->max_verify * vocab_bytes);
@@ -168,10 +173,19 @@ void mv_pool_keep_prefix(mv_engine *e, mv_job *job) {
 
 /* ---- images of a job ---- */
 
+/* Of an image that is dropped before it was seen nobody asks. */
+static double tower_ms(mv_engine *e, const mv_job_image *image) {
+  const mv_ops *ops = e->model->ops;
+  mv_device *dev = &e->model->device;
+  int mark = mark_of(image->entry);
+  return image->is_own && ops->is_past(dev, mark + 1) ? ops->elapsed(dev, mark, mark + 1) : 0;
+}
+
 void mv_pool_drop_images(mv_engine *e, mv_job *job) {
   for (int i = 0; i < job->request.n_image; i++) {
     mv_job_image *image = &job->images[i];
     if (image->entry < 0) continue;
+    job->result.timings.vision_ms += tower_ms(e, image);
     if (e->options.no_vision_cache) mv_vision_cache_forget(&e->seen, image->entry);
     mv_vision_cache_drop(&e->seen, image->entry);
     image->entry = -1;
@@ -212,26 +226,30 @@ static void on_layer(void *user, int layer, int n_layer) {
   if (q->on_progress) q->on_progress(q->user, "vision", (size_t)layer, (size_t)n_layer);
 }
 
+/* Activations and rows belong to the side lane, which keeps its order: nothing here waits for an
+ * image before, seen or given up. */
 static mv_status see_image(mv_engine *e, mv_job *job, mv_job_image *image) {
   const mv_vision_config *v = &mv_checkpoint_config(e->model->checkpoint)->vision;
   mv_window_dims dims = {v->window_size, v->patch_size, v->merge_size};
   mv_tap tap = {job->dump ? on_stage : NULL, on_layer, job};
+  mv_seen_image *seen = &e->seen.entries[image->entry];
   mv_window_plan plan = {0};
   MV_TRY(mv_window_plan_init(&plan, &image->grid, 1, dims, &job->err));
   mv_status status = ensure_vision(e, plan.n_patch, &job->err);
   if (status == MV_OK) {
-    float *out = e->image_rows +
-                 (size_t)e->seen.entries[image->entry].row0 * (size_t)e->model->decoder.d_model;
+    mv_device *dev = &e->model->device;
+    float *out = e->image_rows + (size_t)seen->row0 * (size_t)e->model->decoder.d_model;
+    e->model->ops->mark(dev, mark_of(image->entry));
     mv_vision_forward(e->model, &e->vision, &plan, &image->seen, out, &tap);
-    status = mv_device_status(&e->model->device, &job->err);
+    e->model->ops->mark(dev, mark_of(image->entry) + 1);
+    status = mv_device_status(dev, &job->err);
   }
   mv_window_plan_free(&plan);
-  if (status == MV_OK) e->seen.entries[image->entry].is_seen = 1;
+  image->is_own = seen->is_seen = seen->is_coming = status == MV_OK;
   return status;
 }
 
 static mv_status see_images(mv_engine *e, mv_job *job) {
-  double start = mv_now_ms();
   for (int i = 0; i < job->request.n_image; i++) {
     mv_job_image *image = &job->images[i];
     e->count.n_image++;
@@ -243,8 +261,21 @@ static mv_status see_images(mv_engine *e, mv_job *job) {
     }
     mv_image_free(&image->seen);
   }
-  job->result.timings.vision_ms = mv_now_ms() - start;
   return MV_OK;
+}
+
+int mv_pool_has_images(mv_engine *e, const mv_job *job, int must) {
+  const mv_ops *ops = e->model->ops;
+  for (int i = 0; i < job->request.n_image; i++) {
+    int entry = job->images[i].entry;
+    if (entry < 0 || !e->seen.entries[entry].is_coming) continue;
+    if (must)
+      ops->wait(&e->model->device, mark_of(entry) + 1);
+    else if (!ops->is_past(&e->model->device, mark_of(entry) + 1))
+      return 0;
+    e->seen.entries[entry].is_coming = 0;
+  }
+  return 1;
 }
 
 /* ---- a job's start and end ---- */
@@ -275,7 +306,11 @@ mv_started mv_pool_start(mv_engine *e, mv_job *job) {
   }
   job->start_ms = start;
   job->result.n_cached_token = job->n_kv;
-  if (see_images(e, job) != MV_OK) return MV_START_FAILED;
+  e->model->ops->lane(&e->model->device, MV_LANE_SIDE);
+  mv_status status = see_images(e, job);
+  e->model->ops->lane(&e->model->device, MV_LANE_MAIN);
+  if (status != MV_OK) return MV_START_FAILED;
+  job->is_seeing = !mv_pool_has_images(e, job, !e->sees_beside);
   e->count.n_prompt_token += job->result.n_prompt;
   e->count.n_cached_token += job->n_kv;
   return MV_OK == mv_device_status(&e->model->device, &job->err) ? MV_STARTED : MV_START_FAILED;

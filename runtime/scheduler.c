@@ -89,6 +89,7 @@ static int try_start(mv_engine *e, mv_job *before) {
   mv_job_list_take(&e->waiting, before);
   e->running[e->n_running++] = job;
   e->count.n_request++;
+  if (job->is_seeing) job->n_wait = 0; /* from now on: steps without rows */
   if (!e->options.no_speculation && started == MV_STARTED)
     job->drafts = mv_drafter_start(&e->drafter, job->request.family, job->result.prompt_ids,
                                    job->result.n_prompt);
@@ -99,11 +100,16 @@ static int try_start(mv_engine *e, mv_job *before) {
   return 1;
 }
 
-static size_t prompts_left(const mv_engine *e) {
-  size_t n = 0;
-  for (int i = 0; i < e->n_running; i++)
-    n += in_prefill(e->running[i]) ? prompt_left(e->running[i]) : 0;
-  return n;
+/* Enough prompts for this step are enough. Where images are seen beside it, those of the next are
+ * sent ahead. */
+static int has_enough(const mv_engine *e, const mv_job *next) {
+  size_t ready = 0, seeing = 0, max = (size_t)e->options.max_rows;
+  for (int i = 0; i < e->n_running; i++) {
+    const mv_job *job = e->running[i];
+    if (in_prefill(job)) *(job->is_seeing ? &seeing : &ready) += prompt_left(job);
+  }
+  int ahead = e->sees_beside && !seeing && next->request.n_image;
+  return seeing >= max || ready >= (ahead ? 2 * max : max);
 }
 
 static void end_cancelled(mv_engine *e) {
@@ -120,14 +126,13 @@ static void end_cancelled(mv_engine *e) {
   }
 }
 
-/* In the order of arrival; what finds no room may be passed for a while by what does. Enough
- * prompts for this step are enough. */
+/* In the order of arrival; what finds no room may be passed for a while by what does. */
 static void start_jobs(mv_engine *e) {
   mv_job *before = NULL;
   for (int seen = 0; seen < LOOK_AHEAD; seen++) {
     mv_job *job = before ? before->next : e->waiting.first;
     if (!job || e->n_running == e->options.max_batch) return;
-    if (prompts_left(e) >= (size_t)e->options.max_rows) return;
+    if (has_enough(e, job)) return;
     if (try_start(e, before)) continue;
     if (++job->n_wait > MAX_PASSED) return;
     before = job;
@@ -200,12 +205,26 @@ static void add_prompt_rows(mv_engine *e, mv_job *job, int n_row) {
 
 /* ---- shares of a step ---- */
 
+/* A prompt whose images are still being seen waits for a later step, unless this one would have no
+ * rows or it waited for long: then the device waits. */
+static void await_images(mv_engine *e) {
+  mv_job *first = NULL;
+  int n_ready = 0;
+  for (int i = 0; i < e->n_running; i++) {
+    mv_job *job = e->running[i];
+    if (job->is_seeing) job->is_seeing = !mv_pool_has_images(e, job, job->n_wait > MAX_UNSERVED);
+    n_ready += !job->is_seeing;
+    if (job->is_seeing && !first) first = job;
+  }
+  if (first && !n_ready) first->is_seeing = !mv_pool_has_images(e, first, 1);
+}
+
 /* The started prompt that gets rows next: one left out for long, else the shortest remainder. */
 static mv_job *next_prompt(const mv_engine *e) {
   mv_job *best = NULL;
   for (int i = 0; i < e->n_running; i++) {
     mv_job *job = e->running[i];
-    if (job->is_done || !in_prefill(job) || job->n_chunk) continue;
+    if (job->is_done || job->is_seeing || !in_prefill(job) || job->n_chunk) continue;
     int urgent = job->n_wait > MAX_UNSERVED;
     if (!best || urgent > (best->n_wait > MAX_UNSERVED) ||
         (urgent == (best->n_wait > MAX_UNSERVED) && prompt_left(job) < prompt_left(best)))
@@ -424,6 +443,7 @@ mv_status mv_scheduler_step(mv_engine *e, mv_error *err) {
   end_cancelled(e);
   start_jobs(e);
   finish_done(e);
+  await_images(e);
   share_prompts(e);
   draft_ahead(e);
   if (e->n_running) {

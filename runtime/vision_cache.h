@@ -22,7 +22,8 @@ typedef struct mv_seen_image {
   mv_hash hash;
   int row0, n_row; /* n_row 0: the entry is free */
   int n_holder;
-  int is_seen; /* the rows are there */
+  int is_seen;   /* the rows are there, or on their way */
+  int is_coming; /* on their way: on the device's side lane, and the main lane does not wait yet */
   uint64_t used;
 } mv_seen_image;
 
