@@ -51,6 +51,7 @@ struct mv_cuda {
   cudaEvent_t *marks;                    /* owns: [MV_MARKS], NULL until the first   */
   mv_cuda_plan plan;                     /* the latest                               */
   struct mv_cuda_steps *steps;           /* owns: staging, recorded graphs                   */
+  struct mv_cuda_load *load;             /* owns: ring for reads of files; NULL between them */
 };
 
 static inline mv_cuda *mv_cuda_of(mv_device *device) { return (mv_cuda *)device->impl; }
@@ -94,6 +95,10 @@ void mv_cuda_step_begin(mv_device *device);
 int mv_cuda_step_end(mv_device *device);
 
 void mv_cuda_lane(mv_device *device, mv_lane which);
+
+/* cuda_load.c */
+void mv_cuda_read(mv_device *device, void *dst, const mv_infile *file, size_t at, size_t n_bytes);
+void mv_cuda_read_end(mv_device *device); /* also after a failure */
 
 void mv_cuda_mark(mv_device *device, int which); /* cuda_time.c */
 int mv_cuda_is_past(mv_device *device, int which);

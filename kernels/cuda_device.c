@@ -2,7 +2,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "kernels/cuda.h"
 #include "runtime/env.h"
@@ -11,8 +10,6 @@
 /* Host memory is read by the copy engine from one of two pinned slots, so that filling one overlaps
  * the copy out of the other. 8 MiB is enough to hide the latency of a copy over PCIe. */
 #define SLOT_BYTES ((size_t)8 << 20)
-#define PIECE_BYTES ((size_t)256 << 10) /* of a slot, to one thread */
-#define PAGE_BYTES 4096
 #define ZERO_BYTES ((size_t)64 << 10) /* of scratch that stays zero, at first */
 #define SCRATCH_BYTES ((size_t)1 << 20)
 #define MIN_ARCH 80 /* bf16 tensor cores, cp.async */
@@ -141,29 +138,13 @@ static char *pinned(mv_device *device, size_t *n_bytes) {
   return at;
 }
 
-/* Bytes of a mapped file come from the disk as they are first read: those of the next slot are
- * asked for ahead, and several threads wait for those of this one. */
-static void fill_slot(char *to, const char *from, size_t n_bytes, size_t n_left) {
-  long n_piece = (long)((n_bytes + PIECE_BYTES - 1) / PIECE_BYTES);
-  if (n_left > n_bytes) {
-    uintptr_t next = ((uintptr_t)from + n_bytes) & ~(uintptr_t)(PAGE_BYTES - 1);
-    size_t n_ahead = n_left - n_bytes < SLOT_BYTES ? n_left - n_bytes : SLOT_BYTES;
-    (void)!posix_madvise((void *)next, n_ahead, POSIX_MADV_WILLNEED); /* advice */
-  }
-#pragma omp parallel for schedule(dynamic) if (n_piece > 1)
-  for (long i = 0; i < n_piece; i++) {
-    size_t at = (size_t)i * PIECE_BYTES;
-    memcpy(to + at, from + at, n_bytes - at < PIECE_BYTES ? n_bytes - at : PIECE_BYTES);
-  }
-}
-
 void mv_cuda_copy_in(mv_device *device, void *dst, const void *src, size_t n_bytes) {
   if (n_bytes == 0 || !use(device)) return;
   for (size_t at = 0; at < n_bytes;) {
     size_t n = n_bytes - at;
     char *host = pinned(device, &n);
     if (!host) return;
-    fill_slot(host, (const char *)src + at, n, n_bytes - at);
+    memcpy(host, (const char *)src + at, n);
     cudaError_t error = cudaMemcpyAsync((char *)dst + at, host, n, cudaMemcpyHostToDevice,
                                         mv_cuda_of(device)->stream);
     if (!mv_cuda_check(device, error, "upload")) return;
@@ -366,6 +347,7 @@ void mv_device_close_cuda(mv_device *device) {
   for (int i = 0; i < MV_LANES; i++)
     if (cuda->streams[i]) cudaStreamSynchronize(cuda->streams[i]);
   if (cuda->lt) cuda->lt_close(cuda->lt);
+  mv_cuda_read_end(device);
   mv_cuda_close_steps(device);
   mv_cuda_close_marks(device);
   mv_cuda_free_plan(device);

@@ -60,6 +60,7 @@
 #include "kernels/rope.h"
 #include "kernels/sample.h"
 #include "runtime/device.h"
+#include "runtime/infile.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -84,6 +85,10 @@ typedef struct mv_ops {
   const void *(*place)(mv_device *, const void *host, size_t n_bytes);
   void (*upload)(mv_device *, void *dst, const void *src, size_t n_bytes);
   void (*download)(mv_device *, void *dst, const void *src, size_t n_bytes); /* waits */
+  /* Of a device that copies weights, else NULL: bytes of a file to memory that place gave, at the
+   * disk's speed. Returns before they are there: after read_end they are. */
+  void (*read)(mv_device *, void *dst, const mv_infile *file, size_t at, size_t n_bytes);
+  void (*read_end)(mv_device *);
   /* Bytes that may be taken now (of a CPU's: all there are), and in all; 0 when unknown. */
   void (*room)(mv_device *, size_t *n_free, size_t *n_total);
 

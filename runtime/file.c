@@ -12,9 +12,9 @@
 
 #include "runtime/memory.h"
 
-mv_status mv_mapping_open(mv_mapping *map, const char *path, mv_error *err) {
+mv_status mv_mapping_open_with(mv_mapping *map, const char *path, int *out, mv_error *err) {
   memset(map, 0, sizeof *map);
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not make us wait */
+  int fd = *out = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not make us wait */
   if (fd < 0) return mv_fail(err, MV_ERR_IO, "%s: %s", path, strerror(errno));
   mv_status status = MV_OK;
   struct stat st;
@@ -32,8 +32,17 @@ mv_status mv_mapping_open(mv_mapping *map, const char *path, mv_error *err) {
       map->size = (size_t)st.st_size;
     }
   }
+  if (status == MV_OK) return MV_OK;
   close(fd);
+  *out = -1;
   return status;
+}
+
+mv_status mv_mapping_open(mv_mapping *map, const char *path, mv_error *err) {
+  int fd;
+  MV_TRY(mv_mapping_open_with(map, path, &fd, err));
+  close(fd);
+  return MV_OK;
 }
 
 void mv_mapping_close(mv_mapping *map) {

@@ -19,6 +19,8 @@ typedef struct mv_mapping {
 } mv_mapping;
 
 mv_status mv_mapping_open(mv_mapping *map, const char *path, mv_error *err);
+/* The same, and the file stays open: *fd (close with close), -1 after a failure. */
+mv_status mv_mapping_open_with(mv_mapping *map, const char *path, int *fd, mv_error *err);
 void mv_mapping_close(mv_mapping *map); /* accepts a zeroed mapping */
 
 /* Reads a regular file, a pipe, or standard input when path is "-". More than `limit_bytes` is

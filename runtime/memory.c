@@ -1,10 +1,13 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "runtime/memory.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ALIGN_BYTES 64
+#define HUGE_BYTES ((size_t)2 << 20)
 #define ARENA_BLOCK_BYTES (1u << 20)
 
 static mv_alloc_hook hook_fn;
@@ -17,9 +20,7 @@ void mv_alloc_set_hook(mv_alloc_hook hook, void *user) {
 
 static int allowed(size_t n_bytes) { return !hook_fn || hook_fn(n_bytes, hook_user); }
 
-void *mv_alloc(size_t n_bytes) {
-  return allowed(n_bytes) ? malloc(n_bytes ? n_bytes : 1) : NULL;
-}
+void *mv_alloc(size_t n_bytes) { return allowed(n_bytes) ? malloc(n_bytes ? n_bytes : 1) : NULL; }
 
 void *mv_calloc(size_t count, size_t elem_bytes) {
   size_t n;
@@ -33,11 +34,21 @@ void *mv_realloc(void *ptr, size_t n_bytes) {
 
 void mv_free(void *ptr) { free(ptr); }
 
-void *mv_alloc_aligned(size_t n_bytes) {
+static void *aligned(size_t n_bytes, size_t multiple) {
   size_t padded;
-  if (!mv_add_size(n_bytes ? n_bytes : 1, ALIGN_BYTES - 1, &padded)) return NULL;
-  padded &= ~(size_t)(ALIGN_BYTES - 1);
-  return allowed(padded) ? aligned_alloc(ALIGN_BYTES, padded) : NULL;
+  if (!mv_add_size(n_bytes ? n_bytes : 1, multiple - 1, &padded)) return NULL;
+  padded &= ~(multiple - 1);
+  return allowed(padded) ? aligned_alloc(multiple, padded) : NULL;
+}
+
+void *mv_alloc_aligned(size_t n_bytes) { return aligned(n_bytes, ALIGN_BYTES); }
+
+void *mv_alloc_huge(size_t n_bytes) {
+  void *ptr = aligned(n_bytes, HUGE_BYTES);
+#ifdef MADV_HUGEPAGE
+  if (ptr) (void)madvise(ptr, n_bytes, MADV_HUGEPAGE); /* advice */
+#endif
+  return ptr;
 }
 
 void mv_free_aligned(void *ptr) { free(ptr); }

@@ -22,6 +22,8 @@ void mv_free(void *ptr); /* accepts NULL */
 /* 64-byte aligned block for tensors; free with mv_free_aligned. NULL on failure. */
 void *mv_alloc_aligned(size_t n_bytes);
 void mv_free_aligned(void *ptr);
+/* The same in huge pages (2 MiB) where the system has them: what a disk or a copy engine fills. */
+void *mv_alloc_huge(size_t n_bytes);
 
 /* Called before each allocation with its size; returning 0 makes it fail. NULL removes it.
  * For tests: not thread safe. */

@@ -8,16 +8,22 @@
 
 #define MAX_D_HEAD 256
 
+/* Memory that grows with what it is asked for. */
+typedef struct room {
+  void *ptr; /* owns */
+  size_t n_bytes;
+} room;
+
 /* Loading state: conversions go to the model's arena, or, for a device that copies its weights, one
- * after the other to the same memory; the first failure stays in err. */
+ * after the other to the same memory, from where such a device has them read from the file; the
+ * first failure stays in err. */
 typedef struct loader {
   mv_model *model;
   const mv_checkpoint *ckpt;
   mv_error *err;
   mv_status status;
   uint64_t n_random; /* matrices made up so far: seeds */
-  void *temporary;   /* owns */
-  size_t temporary_bytes;
+  room raw, converted;
 } loader;
 
 static void *take(loader *ld, size_t n_bytes) {
@@ -28,19 +34,35 @@ static void *take(loader *ld, size_t n_bytes) {
   return ptr;
 }
 
-/* Memory for a conversion, until the next one or for good: as the device needs it. */
-static void *take_converted(loader *ld, size_t n_bytes) {
-  if (!ld->model->device.copies_weights) return take(ld, n_bytes);
+static void *grown(loader *ld, room *r, size_t n_bytes) {
   if (ld->status != MV_OK) return NULL;
-  if (n_bytes > ld->temporary_bytes) {
-    mv_free(ld->temporary);
-    ld->temporary = mv_alloc(n_bytes);
-    ld->temporary_bytes = ld->temporary ? n_bytes : 0;
+  if (n_bytes > r->n_bytes) {
+    mv_free_aligned(r->ptr);
+    r->ptr = mv_alloc_huge(n_bytes);
+    r->n_bytes = r->ptr ? n_bytes : 0;
   }
-  if (!ld->temporary)
+  if (!r->ptr)
     ld->status = mv_fail(ld->err, MV_ERR_MEMORY, "%s: no memory to convert %zu bytes of weights",
                          mv_checkpoint_path(ld->ckpt), n_bytes);
-  return ld->temporary;
+  return r->ptr;
+}
+
+/* Memory for a conversion, until the next one or for good: as the device needs it. */
+static void *take_converted(loader *ld, size_t n_bytes) {
+  return ld->model->device.copies_weights ? grown(ld, &ld->converted, n_bytes) : take(ld, n_bytes);
+}
+
+/* A weight whose data is to be looked at now, until the next one. What is not borrowed for good is
+ * read: a mapping would bring one page after the other, or end the program if the file is cut. */
+static mv_weight looked_at(loader *ld, const mv_weight *w) {
+  mv_weight out = *w;
+  if (!ld->model->device.copies_weights || !w->file) return out;
+  size_t n_bytes = (size_t)(w->rows * w->cols) * mv_dtype_bytes(w->dtype);
+  mv_read read = {.file = w->file, .at = w->at, .n_bytes = n_bytes};
+  read.room = grown(ld, &ld->raw, mv_read_room(n_bytes));
+  if (read.room) ld->status = mv_infile_read(&read, ld->err);
+  out.data = ld->status == MV_OK ? read.bytes : NULL;
+  return out;
 }
 
 /* Where the device wants n_bytes of finished weights: the very same memory on a CPU. */
@@ -58,6 +80,17 @@ static void *reserve(loader *ld, size_t n_bytes) {
   const void *reserved = ld->model->ops->place(&ld->model->device, NULL, n_bytes);
   ld->status = mv_device_status(&ld->model->device, ld->err);
   return (void *)(uintptr_t)reserved;
+}
+
+/* The bytes of the file as they are. */
+static const void *stream(loader *ld, const mv_weight *w, size_t n_bytes, void *reserved) {
+  mv_device *device = &ld->model->device;
+  if (w->file)
+    ld->model->ops->read(device, reserved, w->file, w->at, n_bytes);
+  else
+    ld->model->ops->upload(device, reserved, w->data, n_bytes);
+  ld->status = mv_device_status(device, ld->err);
+  return reserved;
 }
 
 static const void *finish(loader *ld, const void *host, size_t n_bytes, void *reserved) {
@@ -93,8 +126,9 @@ static void widen_into(const loader *ld, const mv_weight *w, float otherwise, fl
 static const float *load_vector(loader *ld, mv_weight_id id, int layer) {
   const mv_weight *w = mv_checkpoint_get(ld->ckpt, id, layer);
   size_t n_bytes = (size_t)(w->rows * w->cols) * sizeof(float);
+  mv_weight from = looked_at(ld, w);
   float *out = take_converted(ld, n_bytes);
-  if (out) widen_into(ld, w, 1, out);
+  if (out) widen_into(ld, &from, 1, out);
   return place(ld, out, n_bytes);
 }
 
@@ -139,12 +173,16 @@ static const void *load_matrix(loader *ld, const mv_weight *w, mv_dtype dtype, i
   size_t size = mv_dtype_bytes(dtype), n_bytes = (size_t)rows * (size_t)cols * size;
   int is_whole = rows == w->rows && cols == w->cols;
   if (!w->data) return random_matrix(ld, w, dtype, rows, cols, reserved);
-  if (w->dtype == dtype && w->aligned && is_whole) return finish(ld, w->data, n_bytes, reserved);
+  if (w->dtype == dtype && is_whole) {
+    if (reserved) return stream(ld, w, n_bytes, reserved);
+    if (w->aligned) return place(ld, w->data, n_bytes);
+  }
+  mv_weight from = looked_at(ld, w);
   char *out = take_converted(ld, n_bytes);
   if (!out) return NULL;
   if (!is_whole) memset(out, 0, n_bytes);
   for (size_t r = 0; r < (size_t)w->rows; r++)
-    convert_row(w, r, dtype, out + r * (size_t)cols * size);
+    convert_row(&from, r, dtype, out + r * (size_t)cols * size);
   return finish(ld, out, n_bytes, reserved);
 }
 
@@ -167,7 +205,8 @@ static void load_bias(loader *ld, const stacked *s, int layer, mv_linear *out) {
   float *bias = take_converted(ld, n_bytes), *at = bias;
   if (bias && s->pad_out) memset(bias, 0, n_bytes);
   for (int i = 0; bias && i < s->n_part; i++) {
-    widen_into(ld, mv_checkpoint_get(ld->ckpt, s->bias[i], layer), 0, at);
+    mv_weight from = looked_at(ld, mv_checkpoint_get(ld->ckpt, s->bias[i], layer));
+    widen_into(ld, &from, 0, at);
     at += out->part[i].n_row;
   }
   out->bias = place(ld, bias, n_bytes);
@@ -341,7 +380,12 @@ static mv_status load_weights(mv_model *model, mv_error *err) {
                               .dtype = model->embed_dtype};
   else
     model->head = load_linear(&ld, &head, 0);
-  mv_free(ld.temporary);
+  if (model->device.copies_weights) {
+    model->ops->read_end(&model->device);
+    if (ld.status == MV_OK) ld.status = mv_device_status(&model->device, err);
+  }
+  mv_free_aligned(ld.raw.ptr);
+  mv_free_aligned(ld.converted.ptr);
   return ld.status;
 }
 

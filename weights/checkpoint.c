@@ -100,6 +100,8 @@ static void bind_one(binder *b, mv_weight_id id, int layer) {
     w->data = t->data;
     w->name = t->name;
     w->aligned = t->aligned;
+    w->file = mv_safetensors_infile(ckpt->files, t->file);
+    if (w->file) w->at = (size_t)((const unsigned char *)t->data - w->file->map.data);
     mv_weight_dims(id, &ckpt->config, &w->rows, &w->cols);
     count(ckpt, id, t, w->dtype);
   }

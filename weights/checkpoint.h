@@ -38,6 +38,8 @@ typedef struct mv_weight {
   int64_t rows, cols; /* vectors: rows 1 */
   mv_dtype dtype;     /* of the file */
   int aligned;        /* 0: not a multiple of the element size, so copy before use */
+  const mv_infile *file; /* where `data` is mapped from, and its first byte there; NULL: memory */
+  size_t at;
 } mv_weight;
 
 /* `dir` holds the files above. MV_ERR_IO, MV_ERR_FORMAT, MV_ERR_SHAPE (missing, unexpected or

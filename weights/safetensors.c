@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/file.h"
 #include "runtime/memory.h"
 #include "weights/json_read.h"
 
@@ -22,9 +21,9 @@ static const struct {
 };
 
 typedef struct st_file {
-  char *label; /* owns: the path, or what the caller called the bytes */
-  mv_mapping map;
-  const unsigned char *bytes; /* == map.data, or borrowed memory */
+  char *label;                /* owns: the path, or what the caller called the bytes */
+  mv_infile in;               /* owns; not open when the bytes were given */
+  const unsigned char *bytes; /* == in.map.data, or borrowed memory */
   size_t n_bytes;
 } st_file;
 
@@ -249,21 +248,18 @@ static char *copy_text(const char *text) {
   return copy ? memcpy(copy, text, n) : NULL;
 }
 
-/* Takes over file->map; set->files has room. */
-static mv_status add_file(mv_safetensors *set, st_file file, const char *label, mv_error *err) {
-  file.label = copy_text(label);
-  set->files[set->n_files] = file;
-  mv_status status = file.label ? add_tensors(set, &file, err) : out_of_memory(label, err);
+/* The next file, from memory or, with bytes NULL, from its path; set->files has room. */
+static mv_status add_file(mv_safetensors *set, const char *label, const void *bytes, size_t n_bytes,
+                          mv_error *err) {
+  st_file *file = &set->files[set->n_files];
+  *file = (st_file){.label = copy_text(label), .bytes = bytes, .n_bytes = n_bytes};
+  if (!file->label) return out_of_memory(label, err);
+  mv_status status = bytes ? MV_OK : mv_infile_open(&file->in, file->label, err);
+  if (!bytes) file->bytes = file->in.map.data;
+  if (!bytes) file->n_bytes = file->in.map.size;
+  if (status == MV_OK) status = add_tensors(set, file, err);
   set->n_files++;
   return status;
-}
-
-static mv_status add_path(mv_safetensors *set, const char *path, mv_error *err) {
-  st_file file = {0};
-  MV_TRY(mv_mapping_open(&file.map, path, err));
-  file.bytes = file.map.data;
-  file.n_bytes = file.map.size;
-  return add_file(set, file, path, err);
 }
 
 /* Hands the set over on success, releases it on failure. */
@@ -284,7 +280,8 @@ mv_status mv_safetensors_open_files(mv_safetensors **out, const char *const *pat
   mv_safetensors *set = new_set(n_paths);
   if (!set) return out_of_memory(paths[0], err);
   mv_status status = MV_OK;
-  for (int i = 0; i < n_paths && status == MV_OK; i++) status = add_path(set, paths[i], err);
+  for (int i = 0; i < n_paths && status == MV_OK; i++)
+    status = add_file(set, paths[i], NULL, 0, err);
   return deliver(out, set, status, err);
 }
 
@@ -297,14 +294,13 @@ mv_status mv_safetensors_open_memory(mv_safetensors **out, const void *bytes, si
   *out = NULL;
   mv_safetensors *set = new_set(1);
   if (!set) return out_of_memory(label, err);
-  st_file file = {.bytes = bytes, .n_bytes = n_bytes};
-  return deliver(out, set, add_file(set, file, label, err), err);
+  return deliver(out, set, add_file(set, label, bytes ? bytes : "", n_bytes, err), err);
 }
 
 void mv_safetensors_close(mv_safetensors *set) {
   if (!set) return;
   for (int i = 0; i < set->n_files; i++) {
-    mv_mapping_close(&set->files[i].map);
+    mv_infile_close(&set->files[i].in);
     mv_free(set->files[i].label);
   }
   mv_arena_reset(&set->arena);
@@ -325,6 +321,10 @@ const mv_st_tensor *mv_safetensors_find(const mv_safetensors *set, const char *n
 
 int mv_safetensors_n_files(const mv_safetensors *set) { return set->n_files; }
 const char *mv_safetensors_file(const mv_safetensors *set, int i) { return set->files[i].label; }
+
+const mv_infile *mv_safetensors_infile(const mv_safetensors *set, int i) {
+  return set->files[i].in.path ? &set->files[i].in : NULL;
+}
 
 size_t mv_safetensors_bytes(const mv_safetensors *set) {
   size_t n = 0;

@@ -17,6 +17,7 @@
 
 #include "runtime/dtype.h"
 #include "runtime/error.h"
+#include "runtime/infile.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -90,7 +91,9 @@ const mv_st_tensor *mv_safetensors_find(const mv_safetensors *set, const char *n
 
 int mv_safetensors_n_files(const mv_safetensors *set);
 const char *mv_safetensors_file(const mv_safetensors *set, int i); /* path or label; borrows */
-size_t mv_safetensors_bytes(const mv_safetensors *set);            /* all files, headers too */
+/* The file itself, whose mapping the tensors borrow from; NULL for bytes in memory. Borrows. */
+const mv_infile *mv_safetensors_infile(const mv_safetensors *set, int i);
+size_t mv_safetensors_bytes(const mv_safetensors *set); /* all files, headers too */
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,10 @@
 /* The CUDA device on the emulator: what it refuses, copies, staging, scratch, steps and their
  * graphs, and every call of the runtime failing once. */
 #include <cuda_runtime_api.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernels/cuda.h"
 #include "runtime/memory.h"
@@ -86,6 +89,35 @@ START_TEST(bytes_come_back_as_they_went) {
     free(out);
     free(back);
   }
+  assert_well();
+}
+END_TEST
+
+/* More than the ring holds, and pieces that begin and end anywhere. */
+START_TEST(files_come_as_they_are) {
+  enum { SIZE = 60000001 };
+  char path[] = "./mv-cuda-device-XXXXXX";
+  mv_infile file = {0};
+  uint64_t *right = malloc(SIZE + 8);
+  char *back = malloc(SIZE), *bytes = (char *)right;
+  for (size_t i = 0; i <= SIZE / 8; i++) right[i] = kernel_hash(5, i);
+  close(mkstemp(path));
+  ck_assert_int_eq(mv_file_write(path, right, SIZE, &err), MV_OK);
+  ck_assert_int_eq(mv_infile_open(&file, path, &err), MV_OK);
+  unlink(path);
+  for (int cold = 0; cold < 2; cold++) {
+    static const size_t cuts[] = {0, 1, 4097, 300000, 9000000, 9000001, SIZE - 5000, SIZE};
+    char *dev = (char *)(uintptr_t)mv_ops_cuda.place(&cuda, NULL, SIZE);
+    if (cold) posix_fadvise(file.fd, 0, 0, POSIX_FADV_DONTNEED);
+    for (int i = 0; i + 1 < COUNT(cuts); i++)
+      mv_ops_cuda.read(&cuda, dev + cuts[i], &file, cuts[i], cuts[i + 1] - cuts[i]);
+    mv_ops_cuda.read_end(&cuda);
+    mv_ops_cuda.download(&cuda, back, dev, SIZE);
+    ck_assert(memcmp(back, bytes, SIZE) == 0);
+  }
+  mv_infile_close(&file);
+  free(right);
+  free(back);
   assert_well();
 }
 END_TEST
@@ -407,7 +439,12 @@ static mv_status scenario(void) {
   MV_TRY(mv_device_open_cuda(&device, 0, &err));
   work w = make_work(&device);
   char bytes[64] = {1};
-  mv_ops_cuda.place(&device, bytes, sizeof bytes);
+  const void *placed = mv_ops_cuda.place(&device, bytes, sizeof bytes);
+  mv_infile file = {0};
+  if (mv_infile_open(&file, "README.md", &err) == MV_OK)
+    mv_ops_cuda.read(&device, (void *)(uintptr_t)placed, &file, 5, sizeof bytes);
+  mv_ops_cuda.read_end(&device);
+  mv_infile_close(&file);
   mv_cuda_scratch(&device, 2 << 20, 256);
   for (int i = 0; i < 4; i++) run_step(&device, &w, 9, i);
   mv_ops_cuda.lane(&device, MV_LANE_SIDE);
@@ -448,7 +485,7 @@ START_TEST(any_failing_call_is_an_error_and_nothing_worse) {
     mv_status status = scenario();
     sim_fail_call(-1, 0);
     n_failed += status != MV_OK;
-    if (status != MV_OK) ck_assert_int_eq(status, ways[way].status);
+    if (status != MV_OK) ck_assert_msg(status == ways[way].status, "call %ld: %s", k, err.msg);
     ck_assert_msg(sim_report_count() == 0, "call %ld: %s", k, sim_report_text(0));
     if (status == MV_OK)
       before = free_memory(); /* it was giving memory back that failed */
@@ -473,7 +510,7 @@ START_TEST(any_failing_allocation_is_an_error_and_nothing_worse) {
     mv_alloc_set_hook(fail_at, &left);
     mv_status status = scenario();
     mv_alloc_set_hook(NULL, NULL);
-    if (status != MV_OK) ck_assert_int_eq(status, MV_ERR_MEMORY);
+    if (status != MV_OK) ck_assert_msg(status == MV_ERR_MEMORY, "%ld: %s", k, err.msg);
     n_failed += status != MV_OK;
     ck_assert_uint_eq(free_memory(), before);
   }
@@ -490,6 +527,7 @@ static Suite *suite(void) {
   tcase_add_test(t, tells_what_it_is);
   tcase_add_test(t, memory_that_is_not_there_is_an_error_that_can_be_recovered_from);
   tcase_add_test(t, bytes_come_back_as_they_went);
+  tcase_add_test(t, files_come_as_they_are);
   tcase_add_test(t, the_same_bytes_are_staged_once);
   tcase_add_test(t, staged_bytes_outlive_the_ring);
   tcase_add_test(t, scratch_begins_with_zeros);

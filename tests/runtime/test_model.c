@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "tests/check_main.h"
+#include "tests/runtime/checkpoint_copy.h"
 #include "tests/runtime/reference.h"
 #include "weights/safetensors.h"
 
@@ -142,38 +143,6 @@ START_TEST(loading_tells_progress) {
 END_TEST
 
 /* ---- copies of a checkpoint with one file changed ---- */
-
-static char copy_dir[64];
-
-static void copy_file(const char *name) {
-  char from[160], to[160];
-  mv_buf bytes = {0};
-  snprintf(from, sizeof from, REFERENCE "gqa2-head32-bf16/%s", name);
-  snprintf(to, sizeof to, "%s/%s", copy_dir, name);
-  ck_assert_int_eq(mv_file_read(from, 1 << 24, &bytes, &err), MV_OK);
-  ck_assert_int_eq(mv_file_write(to, bytes.ptr, bytes.len, &err), MV_OK);
-  mv_buf_free(&bytes);
-}
-
-static const char *const files[] = {"config.json",       "generation_config.json",
-                                    "model.safetensors", "preprocessor_config.json",
-                                    "tokenizer.json",    "tokenizer_config.json"};
-enum { N_FILE = sizeof files / sizeof *files };
-
-static void make_copy(void) {
-  snprintf(copy_dir, sizeof copy_dir, "/tmp/mv-model-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(copy_dir));
-  for (int i = 0; i < N_FILE; i++) copy_file(files[i]);
-}
-
-static void remove_copy(void) {
-  char path[160];
-  for (int i = 0; i < N_FILE; i++) {
-    snprintf(path, sizeof path, "%s/%s", copy_dir, files[i]);
-    unlink(path);
-  }
-  rmdir(copy_dir);
-}
 
 /* Replaces the first `from` in a file of the copy by `to`. */
 static void change(const char *name, const char *from, const char *to) {
