@@ -327,6 +327,7 @@ static void counts(mv_json_writer *w, const bench_subject *s) {
   bench_json_int(w, "drafted_tokens", (int64_t)n.n_drafted);
   bench_json_int(w, "accepted_tokens", (int64_t)n.n_accepted);
   bench_json_int(w, "steps", (int64_t)n.n_step);
+  bench_json_int(w, "steps_replayed", (int64_t)n.n_replayed);
   if (s->n_step) bench_json_double(w, "tokens_per_step", (double)s->n_output / (double)s->n_step);
 }
 

@@ -335,6 +335,7 @@ mv_status mv_device_open_cuda(mv_device *device, int ordinal, mv_error *err) {
   device->ff_multiple = FF_MULTIPLE;
   device->copies_weights = 1;
   device->has_side_lane = 1;
+  device->records_steps = 1;
   set_up(device, ordinal);
   mv_status status = mv_device_status(device, err);
   if (status != MV_OK) mv_device_close_cuda(device);

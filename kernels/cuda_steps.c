@@ -305,6 +305,7 @@ static int end_describing(mv_device *device) {
   graph *g = find_graph(s);
   if (g && g->exec) {
     replay(device, g);
+    device->steps.n_replayed++;
     return 0;
   }
   s->n_described = n;
@@ -329,6 +330,7 @@ static void end_capture(mv_device *device) {
     if (g->exec) cudaGraphExecDestroy(g->exec);
     g->exec = exec;
     replay(device, g);
+    device->steps.n_recorded++;
   }
   if (recorded) cudaGraphDestroy(recorded);
 }
@@ -341,8 +343,10 @@ int mv_cuda_step_end(mv_device *device) {
     end_capture(device);
   else if (device->error.code == MV_OK && s->pass == DESCRIBE)
     again = end_describing(device);
-  else if (device->error.code == MV_OK && s->pass == LAUNCH)
+  else if (device->error.code == MV_OK && s->pass == LAUNCH) {
     graph_place(s)->last_use = ++s->clock;
+    device->steps.n_launched++;
+  }
   if (again && device->error.code == MV_OK) return 1;
   if (s->pass == CAPTURE && again) end_capture(device); /* failed as it began */
   s->pass = DIRECT;

@@ -6,12 +6,20 @@
 #define MV_RUNTIME_DEVICE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "runtime/error.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Steps (kernels/ops.h) by how they were made; a device that records none counts none. */
+typedef struct mv_step_counts {
+  uint64_t n_launched; /* operation by operation: of a kind that was new */
+  uint64_t n_recorded; /* of a kind seen before, recorded and made at once */
+  uint64_t n_replayed; /* as recorded */
+} mv_step_counts;
 
 typedef struct mv_device {
   const char *name;   /* "cpu"; borrowed, static */
@@ -22,8 +30,10 @@ typedef struct mv_device {
   int ff_multiple;    /* MLP widths are padded to a multiple of this at load, with zeros */
   int copies_weights; /* `place` copies: what it was given may be freed */
   int has_side_lane;  /* MV_LANE_SIDE of kernels/ops.h is a queue of its own */
-  mv_error error;     /* the first failure; code MV_OK while all is well */
-  void *scratch;      /* owns: temporary memory of one operation at a time */
+  int records_steps;  /* sizes that come again and again are worth a few rows for nothing */
+  mv_step_counts steps;
+  mv_error error; /* the first failure; code MV_OK while all is well */
+  void *scratch;  /* owns: temporary memory of one operation at a time */
   size_t scratch_bytes;
   double *marks;              /* owns: a CPU's clock at ops->mark, once asked for */
   int ranges;                 /* whether kernels/range.h tells a profiler what runs */

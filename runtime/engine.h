@@ -32,14 +32,15 @@ mv_job *mv_job_list_take(mv_job_list *list, mv_job *before);
 /* One step's batch, on the host. */
 typedef struct mv_step_rows {
   int n_row, n_new, n_seq, n_want, n_best;
-  int32_t *ids;          /* [cap] */
-  int32_t *place;        /* [cap, 3] positions as they are collected */
-  int32_t *position;     /* [3, n_row] the same as the forward pass wants them */
-  int32_t *want;         /* [max_verify] */
-  mv_seq_rows *seqs;     /* [2 * max_batch] */
-  mv_sample_row *sample; /* [max_verify] */
-  mv_pick *picks;        /* [max_verify] */
-  mv_pick *best;         /* [n_want, n_best], grows with requests that want more */
+  int n_full_row, n_full_want; /* with those that fill a step up to a size that comes again */
+  int32_t *ids;                /* [cap] */
+  int32_t *place;              /* [cap, 3] positions as they are collected */
+  int32_t *position;           /* [3, n_row] the same as the forward pass wants them */
+  int32_t *want;               /* [max_verify] */
+  mv_seq_rows *seqs;           /* [2 * max_batch] */
+  mv_sample_row *sample;       /* [max_verify] */
+  mv_pick *picks;              /* [max_verify] */
+  mv_pick *best;               /* [n_full_want, n_best], grows with requests that want more */
   size_t best_cap;
 } mv_step_rows;
 
@@ -111,6 +112,8 @@ mv_status mv_engine_force(mv_engine *engine, mv_ticket ticket, const int32_t *id
 /* Zeros become numbers, but for kv_tokens and image_tokens. Returns the rows that may have logits.
  */
 int mv_engine_options_resolve(mv_engine_options *options);
+/* The next of the sizes that recorded steps have: 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, ... */
+int mv_step_size(int n_row);
 /* A plan that the device (a CPU: the machine) cannot hold is refused now, not when half of it is
  * taken. MV_ERR_MEMORY. */
 mv_status mv_plan_check(mv_model *model, const mv_engine_options *options, mv_error *err);

@@ -81,6 +81,9 @@ mv_status mv_activations_init(mv_activations *act, mv_model *model, const mv_sta
   act->index = ops->alloc(dev, b.index);
   if (b.pixels) act->pixels = ops->alloc(dev, b.pixels);
   if (b.patches) act->patches = ops->alloc(dev, b.patches);
+  /* attention leaves rows that no run has as they are, and they are read */
+  mv_fill_dims zeros = {max_rows, stack->n_head * stack->d_head, 0, 0, model->dtype, 0, 0};
+  if (dev->records_steps && stack == &model->decoder) ops->fill(dev, &zeros, act->att);
   mv_status status = mv_device_status(dev, err);
   if (status != MV_OK) mv_activations_free(act, model);
   return status;

@@ -64,7 +64,7 @@ typedef struct mv_batch {
   int n_row;
   const int32_t *ids;      /* [n_row] token, or ~i for row i of image_rows      */
   const int32_t *position; /* [3, n_row] M-RoPE                                 */
-  const mv_seq_rows *seqs; /* [n_seq] covering all rows                         */
+  const mv_seq_rows *seqs; /* [n_seq] runs; rows of none are computed for nothing */
   int n_seq;
   const float *image_rows; /* device, [*, d_model]; NULL when no id is negative */
   const int32_t *want;     /* [n_want] rows whose logits are wanted             */

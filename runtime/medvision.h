@@ -285,6 +285,7 @@ mv_status mv_engine_save_drafts(mv_engine *engine, const char *path, mv_error *e
 /* Totals since the engine was made. */
 typedef struct mv_engine_stats {
   uint64_t n_request, n_step;
+  uint64_t n_recorded, n_replayed;         /* of those, by a device that records them        */
   uint64_t n_prompt_row, n_new_row;        /* rows computed: prompts, tokens and drafts      */
   uint64_t n_prompt_token, n_cached_token; /* of prompts taken up; found in the prefix cache */
   uint64_t n_image, n_image_seen;          /* of requests; through the vision tower          */

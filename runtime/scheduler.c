@@ -14,6 +14,7 @@
 #define MIN_PATTERN 12 /* tokens of an answer that is worth keeping for drafts */
 #define FEW_ANSWERS 4  /* so many at once leave rows idle, which drafts may waste */
 #define MAX_UNSERVED 8 /* steps that a started prompt may go without rows */
+#define MIN_BEST 4096  /* log-probabilities: 32 of each of 128 rows */
 
 /* ---- lists ---- */
 
@@ -288,6 +289,22 @@ static void on_layer(void *user, int layer, int n_layer) {
   }
 }
 
+/* Rows of no sequence, and wants that want the first one's again, of which nothing is taken: a step
+ * of one of a few sizes is one that the device has recorded. */
+static void fill_up(mv_step_rows *r, int max_rows) {
+  static const mv_sample_row greedy = {.top_p = 1, .penalty = 1};
+  r->n_full_row = mv_step_size(r->n_row) < max_rows ? mv_step_size(r->n_row) : max_rows;
+  r->n_full_want = mv_step_size(r->n_want);
+  for (int row = r->n_row; row < r->n_full_row; row++) {
+    r->ids[row] = 0;
+    memset(r->place + 3 * (size_t)row, 0, 3 * sizeof *r->place);
+  }
+  for (int i = r->n_want; i < r->n_full_want; i++) {
+    r->want[i] = r->want[0];
+    r->sample[i] = greedy;
+  }
+}
+
 static void collect_rows(mv_engine *e) {
   mv_step_rows *r = &e->rows;
   r->n_row = r->n_seq = r->n_want = r->n_best = 0;
@@ -299,16 +316,21 @@ static void collect_rows(mv_engine *e) {
   r->n_new = r->n_row;
   for (int i = 0; i < e->n_running; i++)
     if (e->running[i]->n_chunk) add_prompt_rows(e, e->running[i], e->running[i]->n_chunk);
-  for (int row = 0; row < r->n_row; row++)
+  r->n_full_row = r->n_row;
+  r->n_full_want = r->n_want;
+  if (e->model->device.records_steps && r->n_new == r->n_row) fill_up(r, e->decoder.max_rows);
+  for (int row = 0; row < r->n_full_row; row++)
     for (int axis = 0; axis < 3; axis++)
-      r->position[axis * r->n_row + row] = r->place[3 * row + axis];
+      r->position[axis * r->n_full_row + row] = r->place[3 * row + axis];
 }
 
-/* Room for what requests with many log-probabilities want. */
+/* Room for what requests with many log-probabilities want; where it is is part of what a recorded
+ * step is, so it moves for none but those with very many. */
 static mv_status reserve_best(mv_engine *e, mv_error *err) {
   mv_step_rows *r = &e->rows;
-  size_t n = (size_t)r->n_want * (size_t)r->n_best, bytes;
+  size_t n = (size_t)r->n_full_want * (size_t)r->n_best, bytes;
   if (n <= r->best_cap) return MV_OK;
+  if (n < MIN_BEST) n = MIN_BEST;
   e->model->ops->free(&e->model->device, e->best);
   mv_free(r->best);
   r->best_cap = 0;
@@ -327,10 +349,12 @@ static mv_status run_batch(mv_engine *e, mv_error *err) {
   mv_step_rows *r = &e->rows;
   mv_model *m = e->model;
   mv_tap tap = {on_stage, on_layer, e};
-  mv_batch batch = {r->n_row,      r->ids,  r->position, r->seqs, r->n_seq,
-                    e->image_rows, r->want, r->n_want,   r->n_new};
-  mv_sample_dims dims = {r->n_want, m->head.n_out, r->n_best};
   int records = r->n_new == r->n_row, again;
+  mv_step_counts was = m->device.steps;
+  mv_batch batch = {r->n_full_row, r->ids,         r->position,
+                    r->seqs,       r->n_seq,       e->image_rows,
+                    r->want,       r->n_full_want, records ? r->n_full_row : r->n_new};
+  mv_sample_dims dims = {r->n_full_want, m->head.n_out, r->n_best};
   MV_TRY(reserve_best(e, err));
   do {
     if (records) m->ops->step_begin(&m->device);
@@ -340,6 +364,8 @@ static mv_status run_batch(mv_engine *e, mv_error *err) {
       m->ops->sample(&m->device, &dims, r->sample, e->logits, e->picks, r->n_best ? e->best : NULL);
     again = records && m->ops->step_end(&m->device);
   } while (again);
+  e->count.n_recorded += m->device.steps.n_recorded - was.n_recorded;
+  e->count.n_replayed += m->device.steps.n_replayed - was.n_replayed;
   if (r->n_want) {
     size_t n = (size_t)r->n_want;
     m->ops->download(&m->device, r->picks, e->picks, n * sizeof *r->picks);
