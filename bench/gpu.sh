@@ -154,6 +154,7 @@ if [ "$DEVICE" = cuda ]; then
   seven latency-7b 100 latency --batch-size 1,8,32 --input-len 1024 --output-len 64 --runs 3
   seven latency-7b-picture 60 latency --image tests/data/samples/phantom2.png --output-len 32 --runs 3 --no-prefix-cache
   seven throughput-7b 90 throughput --num-prompts 64
+  MEDVISION_SIDE_LANE=0 seven throughput-7b-one-lane 60 throughput --num-prompts 64
   MEDVISION_OVERLAP=0 seven latency-7b-no-overlap 60 latency --input-len 1024 --output-len 64 --runs 3
 fi
 say "the same through transformers"

@@ -226,6 +226,7 @@ static int read_properties(mv_device *device, mv_cuda *cuda) {
   cuda->l2_bytes = (size_t)l2;
   cuda->shared_bytes = (size_t)shared;
   device->cache_bytes = cuda->l2_bytes;
+  device->has_side_lane = mv_env_int("MEDVISION_SIDE_LANE", 1) != 0;
   return 1;
 }
 
@@ -291,6 +292,7 @@ static void close_lanes(mv_device *device) {
 /* Also after a failure: whoever went aside comes back. */
 void mv_cuda_lane(mv_device *device, mv_lane which) {
   mv_cuda *cuda = mv_cuda_of(device);
+  if (!device->has_side_lane) which = MV_LANE_MAIN;
   int begins = which == MV_LANE_SIDE && cuda->lane != which;
   cuda->lane = which;
   cuda->stream = cuda->streams[which];
@@ -334,7 +336,6 @@ mv_status mv_device_open_cuda(mv_device *device, int ordinal, mv_error *err) {
   device->slice_rows = SLICE_ROWS;
   device->ff_multiple = FF_MULTIPLE;
   device->copies_weights = 1;
-  device->has_side_lane = 1;
   device->records_steps = 1;
   set_up(device, ordinal);
   mv_status status = mv_device_status(device, err);

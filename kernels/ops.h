@@ -45,7 +45,7 @@
  *   ...                                   what does
  *
  * Results do not depend on the lane. free waits for both lanes. A device may have one lane for all
- * (has_side_lane is 0, as on a CPU): then everything is past as soon as it is given.
+ * (has_side_lane is 0, as on a CPU): then nothing need be waited for.
  */
 #ifndef MV_KERNELS_OPS_H
 #define MV_KERNELS_OPS_H

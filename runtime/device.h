@@ -29,7 +29,7 @@ typedef struct mv_device {
   int slice_rows;     /* rows of an MLP at a time: bounds the widest buffers */
   int ff_multiple;    /* MLP widths are padded to a multiple of this at load, with zeros */
   int copies_weights; /* `place` copies: what it was given may be freed */
-  int has_side_lane;  /* MV_LANE_SIDE of kernels/ops.h is a queue of its own */
+  int has_side_lane;  /* MV_LANE_SIDE of kernels/ops.h is a queue of its own; 0 makes it the main */
   int records_steps;  /* sizes that come again and again are worth a few rows for nothing */
   mv_step_counts steps;
   mv_error error; /* the first failure; code MV_OK while all is well */

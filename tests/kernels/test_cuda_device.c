@@ -374,6 +374,7 @@ START_TEST(the_side_lane_begins_after_what_the_main_lane_was_given) {
   for (int round = 0; round < 5; round++) {
     float value = (float)(10 * round);
     set_table(&cuda, &w, value);
+    ck_assert_float_eq(first_of(&cuda, w.table), value);
     pick(&cuda, &w, 0, w.x);
     ops->lane(&cuda, MV_LANE_SIDE);
     set_table(&cuda, &w, -1); /* the main lane reads it until it is done */

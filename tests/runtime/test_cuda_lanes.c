@@ -221,6 +221,78 @@ START_TEST(a_request_may_be_cancelled_while_its_picture_is_seen) {
 }
 END_TEST
 
+/* Here the device does one operation of the tower a step, unless it is made to wait for it. */
+START_TEST(a_picture_is_not_put_off_for_long) {
+  mv_engine *e = engine_with((mv_engine_options){.no_speculation = 1});
+  mv_request q = question(0);
+  mv_ticket tickets[2];
+  q.max_new_tokens = 50;
+  sim_settings()->streams = SIM_STREAMS_LATE;
+  ck_assert_int_eq(mv_engine_submit(e, &q, &tickets[0], &err), MV_OK);
+  while (!e->count.n_token) step(e);
+  tickets[1] = submit(e, 1);
+  int n_beside = 0;
+  while (step(e)) n_beside++;
+  ck_assert_int_gt(n_beside, 4);
+  ck_assert_int_lt(n_beside, 12);
+  ck_assert_int_eq(e->n_running, 2);
+  mv_engine_free(e);
+  assert_no_report();
+}
+END_TEST
+
+static uint32_t random_below(uint32_t n) {
+  static uint32_t state = 77;
+  state = state * 1664525u + 1013904223u;
+  return (uint32_t)((uint64_t)(state >> 8) * n >> 24);
+}
+
+/* With room for two pictures, and pages for hardly more than two requests. */
+START_TEST(requests_come_and_go_at_random) {
+  enum { ROUNDS = 40, MAX_OPEN = 6 };
+  struct {
+    mv_ticket ticket; /* 0: none */
+    int which, cancelled;
+  } open[MAX_OPEN] = {{0}};
+  mv_engine *e = engine_with((mv_engine_options){
+      .kv_tokens = 256, .image_tokens = 2 * PICTURE_TOKENS, .max_batch = 4, .max_rows = 30});
+  int n_cancelled = 0, n_new = 0, n_open = 0;
+  while (n_new < ROUNDS || n_open) {
+    int i = (int)random_below(MAX_OPEN);
+    if (!open[i].ticket && n_new < ROUNDS) {
+      open[i].which = (int)random_below((uint32_t)n_question());
+      open[i].ticket = submit(e, open[i].which);
+      open[i].cancelled = 0;
+      n_new++;
+      n_open++;
+    } else if (open[i].ticket && random_below(8) == 0) {
+      mv_engine_cancel(e, open[i].ticket);
+      open[i].cancelled = 1;
+    }
+    if (random_below(2)) continue;
+    step(e);
+    for (int k = 0; k < MAX_OPEN; k++) {
+      mv_result r;
+      if (!open[k].ticket || !take(e, open[k].ticket, &r)) continue;
+      const mv_result *want = &alone[open[k].which];
+      ck_assert_msg(r.status == MV_OK, "%s", err.msg);
+      ck_assert(r.finish == MV_FINISH_CANCELLED ? open[k].cancelled : r.n_token == want->n_token);
+      ck_assert_uint_le(r.n_token, want->n_token);
+      ck_assert_int_eq(memcmp(r.token_ids, want->token_ids, r.n_token * sizeof *r.token_ids), 0);
+      n_cancelled += r.finish == MV_FINISH_CANCELLED;
+      mv_result_free(&r);
+      open[k].ticket = 0;
+      n_open--;
+    }
+  }
+  printf("%d of %d were cancelled\n", n_cancelled, ROUNDS);
+  ck_assert_int_gt(n_cancelled, ROUNDS / 8);
+  ck_assert_int_lt(n_cancelled, ROUNDS * 7 / 8);
+  mv_engine_free(e);
+  assert_no_report();
+}
+END_TEST
+
 static size_t free_memory(void) {
   size_t n_free = 0, n_total = 0;
   ck_assert_int_eq(cudaMemGetInfo(&n_free, &n_total), cudaSuccess);
@@ -362,6 +434,8 @@ static Suite *suite(void) {
   tcase_add_test(t, answers_are_those_of_one_lane);
   tcase_add_test(t, rows_of_evicted_pictures_are_taken_again);
   tcase_add_test(t, a_request_may_be_cancelled_while_its_picture_is_seen);
+  tcase_add_test(t, a_picture_is_not_put_off_for_long);
+  tcase_add_test(t, requests_come_and_go_at_random);
   tcase_add_test(t, an_engine_may_be_freed_while_a_picture_is_seen);
   tcase_add_test(t, a_profile_sees_pictures_between_steps);
   tcase_add_test(t, a_wait_left_out_is_found);

@@ -62,6 +62,8 @@ START_TEST(an_answer_is_whole) {
   ck_assert_ptr_null(r.top);
   ck_assert(r.timings.total_ms > 0 && r.timings.ttft_ms > 0);
   ck_assert(r.timings.ttft_ms <= r.timings.total_ms);
+  ck_assert(r.timings.vision_ms > 0 && r.timings.vision_ms <= r.timings.ttft_ms);
+  ck_assert(r.timings.prefill_ms > 0 && r.timings.prefill_ms <= r.timings.ttft_ms);
   mv_buf text = {0};
   ck_assert_int_eq(mv_tokenizer_decode(mv_model_tokenizer(model), r.token_ids, r.n_token,
                                        MV_DECODE_SKIP_SPECIAL, &text, &err),
