@@ -156,16 +156,17 @@ static void load_tile(const mv_cpu_simd *simd, tiles *t, mv_dtype dtype, const v
     simd->tile_keys_bf16(k, ld, n_key, d, t->k);
   else
     simd->tile_keys_f32(k, ld, n_key, d, t->k);
-  for (int j = 0; j < n_key; j++)
-    mv_row_load(simd, dtype, mv_at(v, dtype, (size_t)j * ld), t->v + j * d, d);
+  int n_run = ld == (size_t)d ? n_key : 1; /* rows of a page adjoin */
+  for (int j = 0; j < n_key; j += n_run)
+    mv_row_load(simd, dtype, mv_at(v, dtype, (size_t)j * ld), t->v + j * d, n_run * d);
 }
 
 /* Adds one loaded tile to query i's running softmax; it sees the first `visible` keys. */
 static void fold_scores(const mv_cpu_simd *simd, tiles *t, int i, int visible, int d) {
   float *s = t->scores + i * MV_KEY_TILE;
-  float max = t->max[i];
-  for (int j = 0; j < visible; j++) max = s[j] > max ? s[j] : max;
   for (int j = visible; j < MV_KEY_TILE; j++) s[j] = -INFINITY;
+  float max = simd->largest(s, MV_KEY_TILE);
+  if (t->max[i] > max) max = t->max[i];
   float shrink = expf(t->max[i] - max);
   float *out = t->out + i * d;
   if (shrink != 1.0f)

@@ -48,6 +48,8 @@ typedef struct mv_cpu_simd {
   void (*tile_keys_bf16)(const uint16_t *k, size_t ldk, int n_key, int d, float *k_t);
   void (*tile_scores)(const float *q, int n_row, const float *k_t, int d, float *scores);
   void (*tile_values)(const float *p, int n_row, const float *v, int n_key, int d, float *out);
+  /* The largest of x[0..n), -infinity where none is a number. n is a multiple of 16. */
+  float (*largest)(const float *x, int n);
   /* x[i] = exp(x[i] - max), returns the sum, in lane order. n is a multiple of 16. */
   float (*exp_sum)(float *x, int n, float max);
 

@@ -338,6 +338,25 @@ START_TEST(exp_is_accurate_over_its_range) {
 }
 END_TEST
 
+START_TEST(largest_passes_over_what_is_no_number) {
+  for (int v = 0; v < COUNT(variants); v++) {
+    const mv_cpu_simd *simd = mv_cpu_simd_pick(variants[v]);
+    float x[64];
+    if (!simd) continue;
+    for (int i = 0; i < 64; i++) x[i] = -INFINITY;
+    ck_assert(simd->largest(x, 64) == -INFINITY);
+    for (int i = 0; i < 64; i++) {
+      x[i] = i % 3 == 0 ? NAN : -1.0f - (float)i;
+      if (i) ck_assert_float_eq(simd->largest(x, 64), -2.0f);
+    }
+    for (int i = 0; i < 64; i++) {
+      x[i] = (float)i;
+      ck_assert_float_eq(simd->largest(x, 64), i ? (float)i : 0.0f);
+    }
+  }
+}
+END_TEST
+
 START_TEST(exp_of_masked_and_equal_scores) {
   for (int v = 0; v < COUNT(variants); v++) {
     const mv_cpu_simd *simd = mv_cpu_simd_pick(variants[v]);
@@ -484,6 +503,7 @@ static Suite *suite(void) {
   tcase_add_test(t, scalar_rounding_is_to_nearest_even);
   tcase_add_test(t, widen_is_exact);
   tcase_add_test(t, exp_is_accurate_over_its_range);
+  tcase_add_test(t, largest_passes_over_what_is_no_number);
   tcase_add_test(t, exp_of_masked_and_equal_scores);
   tcase_add_test(t, variants_are_offered_by_name);
   tcase_add_test(t, an_operation_without_memory_makes_the_device_sticky);
