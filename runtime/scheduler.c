@@ -9,12 +9,13 @@
 
 #include "runtime/engine.h"
 
-#define LOOK_AHEAD 64  /* waiting requests that are looked at for one that fits */
-#define MAX_PASSED 64  /* steps that later requests may pass one that finds no room */
-#define MIN_PATTERN 12 /* tokens of an answer that is worth keeping for drafts */
-#define FEW_ANSWERS 4  /* so many at once leave rows idle, which drafts may waste */
-#define MAX_UNSERVED 8 /* steps that a started prompt may go without rows */
-#define MIN_BEST 4096  /* log-probabilities: 32 of each of 128 rows */
+#define WORTH_WAITING 32 /* tokens of a prompt that another request will know */
+#define LOOK_AHEAD 64    /* waiting requests that are looked at for one that fits */
+#define MAX_PASSED 64    /* steps that later requests may pass one that finds no room */
+#define MIN_PATTERN 12   /* tokens of an answer that is worth keeping for drafts */
+#define FEW_ANSWERS 4    /* so many at once leave rows idle, which drafts may waste */
+#define MAX_UNSERVED 8   /* steps that a started prompt may go without rows */
+#define MIN_BEST 4096    /* log-probabilities: 32 of each of 128 rows */
 
 /* ---- lists ---- */
 
@@ -47,7 +48,7 @@ static int in_prefill(const mv_job *job) { return job->n_kv < job->result.n_prom
 
 static size_t prompt_left(const mv_job *job) { return job->result.n_prompt - job->n_kv; }
 
-/* How much of a prompt is being computed for another right now, in whole pages. */
+/* How much of a prompt is being computed for another right now. */
 static size_t coming_prefix(const mv_engine *e, const mv_job *job) {
   size_t most = 0;
   for (int i = 0; i < e->n_running; i++) {
@@ -59,21 +60,21 @@ static size_t coming_prefix(const mv_engine *e, const mv_job *job) {
     while (same < n && mv_hash_eq(job->keys[same], other->keys[same])) same++;
     if (same > most) most = same;
   }
-  return most / MV_PAGE_TOKENS * MV_PAGE_TOKENS;
+  return most;
 }
 
 static size_t known_prefix(mv_engine *e, mv_job *job) {
   if (!e->pages.n_page) return 0;
-  return (size_t)MV_PAGE_TOKENS *
-         (size_t)mv_prefix_cache_find(&e->prefix, job->keys, job->result.n_prompt - 1, job->pages)
-             .n_page;
+  mv_prefix_match m =
+      mv_prefix_cache_find(&e->prefix, job->keys, job->result.n_prompt - 1, job->pages);
+  return (size_t)m.n_page * MV_PAGE_TOKENS + (m.part >= 0 ? (size_t)m.n_part : 0);
 }
 
-/* Whether waiting a step or two gives it pages that another is computing. */
+/* Whether waiting a step or two gives it keys and values that another is computing. */
 static int better_wait(mv_engine *e, mv_job *job) {
   if (e->options.no_prefix_cache || job->dump) return 0;
   size_t coming = coming_prefix(e, job);
-  return coming && coming > known_prefix(e, job);
+  return coming >= WORTH_WAITING && coming - WORTH_WAITING >= known_prefix(e, job);
 }
 
 static int may_start_beside(const mv_engine *e, const mv_job *job) {
