@@ -41,9 +41,7 @@ void mv_infile_close(mv_infile *file) {
   *file = (mv_infile){.fd = -1, .direct = -1};
 }
 
-/* Whether all of it is in the page cache. (Of a file that is not ours to write the system says so
- * always: it is then read through the cache.) */
-static int is_cached(const mv_infile *file, size_t at, size_t n_bytes) {
+int mv_infile_is_cached(const mv_infile *file, size_t at, size_t n_bytes) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE), end = at + n_bytes;
   unsigned char is_there[PAGES_AT_ONCE];
   if (end > file->map.size) return 0;
@@ -59,7 +57,7 @@ static int is_cached(const mv_infile *file, size_t at, size_t n_bytes) {
 mv_status mv_infile_read(mv_read *read, mv_error *err) {
   const mv_infile *file = read->file;
   size_t skip = read->at % MV_READ_BLOCK, from = read->at - skip, want = skip + read->n_bytes;
-  int past_cache = file->direct >= 0 && !is_cached(file, from, want);
+  int past_cache = file->direct >= 0 && !mv_infile_is_cached(file, from, want);
   char *room = read->room;
   read->bytes = room + skip;
   for (size_t got = 0; got < want;) {

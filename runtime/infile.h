@@ -51,6 +51,10 @@ static inline size_t mv_read_room(size_t n_bytes) {
 /* Now. MV_ERR_IO, or MV_ERR_FORMAT: the file ends before. */
 mv_status mv_infile_read(mv_read *read, mv_error *err);
 
+/* Whether all of a range is in the page cache. Of a file that is not ours to write the system says
+ * so always. */
+int mv_infile_is_cached(const mv_infile *file, size_t at, size_t n_bytes);
+
 /* Threads that read what is added, first come first served. */
 typedef struct mv_read_queue mv_read_queue;
 
@@ -59,6 +63,19 @@ mv_status mv_read_queue_open(mv_read_queue **out, int n_thread, mv_error *err);
 void mv_read_queue_close(mv_read_queue *queue);
 void mv_read_queue_add(mv_read_queue *queue, mv_read *read); /* borrows it until waited for */
 mv_status mv_read_queue_wait(mv_read_queue *queue, mv_read *read, mv_error *err);
+
+/* A thread that brings what is mapped into memory in the order given, so that whoever works through
+ * it behind finds it there. */
+typedef struct mv_read_ahead mv_read_ahead;
+
+typedef struct mv_range {
+  const mv_infile *file; /* borrows, until stopped */
+  size_t at, n_bytes;
+} mv_range;
+
+/* Returns (free with stop), or NULL: no memory or no thread, and nothing is lost but time. */
+mv_read_ahead *mv_read_ahead_start(const mv_range *ranges, int n_range);
+void mv_read_ahead_stop(mv_read_ahead *ahead); /* accepts NULL */
 
 #ifdef __cplusplus
 }

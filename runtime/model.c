@@ -417,6 +417,30 @@ static mv_status check_limits(const mv_model *model, mv_error *err) {
   return MV_OK;
 }
 
+/* Weights that are borrowed come from the disk as they are first used, page by page: a thread goes
+ * ahead through the files. Of an embedding that is not the head too, only rows are used. */
+static void read_ahead(mv_model *model) {
+  const mv_safetensors *files = mv_checkpoint_files(model->checkpoint);
+  const mv_weight *embed = mv_checkpoint_get(model->checkpoint, MV_W_EMBED, 0);
+  size_t n_free, n_memory;
+  model->ops->room(&model->device, &n_free, &n_memory);
+  if (model->device.copies_weights || !embed->file || mv_safetensors_bytes(files) > n_memory / 2)
+    return;
+  int n_file = mv_safetensors_n_files(files), n = 0;
+  mv_range *ranges = mv_calloc((size_t)n_file + 1, sizeof *ranges);
+  for (int i = 0; ranges && i < n_file; i++) {
+    mv_range *r = &ranges[n++];
+    r->file = mv_safetensors_infile(files, i);
+    r->n_bytes = r->file->map.size;
+    if (r->file != embed->file || mv_checkpoint_head_is_tied(model->checkpoint)) continue;
+    size_t end = embed->at + (size_t)(embed->rows * embed->cols) * mv_dtype_bytes(embed->dtype);
+    ranges[n++] = (mv_range){r->file, end, r->n_bytes - end};
+    r->n_bytes = embed->at;
+  }
+  if (ranges) model->ahead = mv_read_ahead_start(ranges, n);
+  mv_free(ranges);
+}
+
 static void choose_precision(mv_model *model, mv_precision wanted) {
   model->precision = wanted != MV_PRECISION_AUTO ? wanted
                      : model->device.has_bf16    ? MV_PRECISION_BF16
@@ -436,6 +460,7 @@ static mv_status open_parts(mv_model *model, const mv_model_options *options, mv
   MV_TRY(mv_preprocessor_load(options->dir, &model->preprocessor, err));
   MV_TRY(check_limits(model, err));
   MV_TRY(mv_tokenizer_open(&model->tokenizer, options->dir, err));
+  read_ahead(model);
   if (options->on_progress) options->on_progress(options->user, "load", 0, 1);
   MV_TRY(load_weights(model, err));
   if (options->on_progress) options->on_progress(options->user, "load", 1, 1);
@@ -462,6 +487,7 @@ void mv_model_close(mv_model *model) {
   mv_profile_close(model->profile);
   mv_device_close(&model->device, ops);
   mv_tokenizer_close(model->tokenizer);
+  mv_read_ahead_stop(model->ahead);
   mv_checkpoint_close(model->checkpoint);
   mv_arena_reset(&model->arena);
   mv_free(model);

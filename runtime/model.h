@@ -47,6 +47,7 @@ typedef struct mv_stack {
 struct mv_model {
   mv_arena arena;            /* owns what was converted, and the tables below */
   mv_checkpoint *checkpoint; /* owns the mappings and the config */
+  mv_read_ahead *ahead;      /* owns: brings the mappings in; NULL where nothing is borrowed */
   mv_tokenizer *tokenizer;   /* owns */
   mv_preprocessor preprocessor;
   mv_device device; /* owns */

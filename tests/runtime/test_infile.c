@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/memory.h"
@@ -183,6 +184,20 @@ START_TEST(a_queue_tells_what_failed_and_can_be_closed_before_it_is_done) {
 }
 END_TEST
 
+START_TEST(a_thread_goes_ahead_through_the_mapping) {
+  mv_range ranges[] = {{&file, 0, 1000001}, {&file, 1000001, SIZE - 1000001}, {&file, SIZE, 0}};
+  struct timespec pause = {0, 1000000};
+  posix_fadvise(file.fd, 0, 0, POSIX_FADV_DONTNEED);
+  mv_read_ahead *ahead = mv_read_ahead_start(ranges, 3);
+  ck_assert_ptr_nonnull(ahead);
+  for (int i = 0; i < 20000 && !mv_infile_is_cached(&file, 0, SIZE); i++) nanosleep(&pause, NULL);
+  ck_assert(mv_infile_is_cached(&file, 0, SIZE));
+  mv_read_ahead_stop(ahead);
+  mv_read_ahead_stop(mv_read_ahead_start(ranges, 3));
+  mv_read_ahead_stop(NULL);
+}
+END_TEST
+
 static int refuse(size_t n_bytes, void *user) {
   (void)n_bytes;
   (void)user;
@@ -194,6 +209,7 @@ START_TEST(no_memory_is_told) {
   mv_alloc_set_hook(refuse, NULL);
   mv_status status = mv_read_queue_open(&queue, 4, &err);
   ck_assert_ptr_null(mv_alloc_huge(100));
+  ck_assert_ptr_null(mv_read_ahead_start(NULL, 0));
   mv_alloc_set_hook(NULL, NULL);
   ck_assert_int_eq(status, MV_ERR_MEMORY);
   ck_assert_ptr_null(queue);
@@ -212,6 +228,7 @@ static Suite *suite(void) {
   tcase_add_test(t, only_regular_files_are_opened);
   tcase_add_test(t, a_queue_reads_all_that_is_added);
   tcase_add_test(t, a_queue_tells_what_failed_and_can_be_closed_before_it_is_done);
+  tcase_add_test(t, a_thread_goes_ahead_through_the_mapping);
   tcase_add_test(t, no_memory_is_told);
   suite_add_tcase(s, t);
   return s;

@@ -1,8 +1,23 @@
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "runtime/infile.h"
 #include "runtime/memory.h"
+
+#define CHUNK_BYTES ((size_t)1 << 20) /* is cached where its first page is */
+
+/* Signals are for the program's own threads. Returns whether it runs. */
+static int start(pthread_t *thread, void *(*work)(void *), void *user) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int failed = pthread_create(thread, NULL, work, user);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return !failed;
+}
+
+/* ---- a queue of reads ---- */
 
 struct mv_read_queue {
   pthread_mutex_t lock;
@@ -13,7 +28,7 @@ struct mv_read_queue {
   pthread_t thread[]; /* owns */
 };
 
-static void *work(void *user) {
+static void *serve(void *user) {
   mv_read_queue *q = user;
   pthread_mutex_lock(&q->lock);
   for (;;) {
@@ -31,16 +46,6 @@ static void *work(void *user) {
   return NULL;
 }
 
-/* Signals are for the program's own threads. */
-static void start_threads(mv_read_queue *q, int n_thread) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  while (q->n_thread < n_thread && pthread_create(&q->thread[q->n_thread], NULL, work, q) == 0)
-    q->n_thread++;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 mv_status mv_read_queue_open(mv_read_queue **out, int n_thread, mv_error *err) {
   mv_read_queue *q = mv_calloc(1, sizeof *q + (size_t)n_thread * sizeof q->thread[0]);
   *out = q;
@@ -48,7 +53,7 @@ mv_status mv_read_queue_open(mv_read_queue **out, int n_thread, mv_error *err) {
   pthread_mutex_init(&q->lock, NULL);
   pthread_cond_init(&q->added, NULL);
   pthread_cond_init(&q->done, NULL);
-  start_threads(q, n_thread);
+  while (q->n_thread < n_thread && start(&q->thread[q->n_thread], serve, q)) q->n_thread++;
   if (q->n_thread > 0) return MV_OK; /* some are enough */
   mv_read_queue_close(q);
   *out = NULL;
@@ -87,4 +92,48 @@ mv_status mv_read_queue_wait(mv_read_queue *q, mv_read *read, mv_error *err) {
   pthread_mutex_unlock(&q->lock);
   if (read->status != MV_OK && err) *err = read->error;
   return read->status;
+}
+
+/* ---- reading ahead ---- */
+
+struct mv_read_ahead {
+  pthread_t thread; /* owns */
+  atomic_int is_stopping;
+  int n_range;
+  mv_range range[];
+};
+
+/* One byte of each page is enough. */
+static void touch(const unsigned char *at, size_t n_bytes) {
+  const volatile unsigned char *bytes = at;
+  for (size_t i = 0; i < n_bytes; i += MV_READ_BLOCK) (void)bytes[i];
+}
+
+static void *go_ahead(void *user) {
+  mv_read_ahead *ahead = user;
+  for (int i = 0; i < ahead->n_range; i++) {
+    const mv_range *r = &ahead->range[i];
+    for (size_t at = 0; at < r->n_bytes && !ahead->is_stopping; at += CHUNK_BYTES) {
+      size_t n = r->n_bytes - at < CHUNK_BYTES ? r->n_bytes - at : CHUNK_BYTES;
+      if (!mv_infile_is_cached(r->file, r->at + at, 1)) touch(r->file->map.data + r->at + at, n);
+    }
+  }
+  return NULL;
+}
+
+mv_read_ahead *mv_read_ahead_start(const mv_range *ranges, int n_range) {
+  mv_read_ahead *ahead = mv_calloc(1, sizeof *ahead + (size_t)n_range * sizeof *ranges);
+  if (!ahead) return NULL;
+  ahead->n_range = n_range;
+  for (int i = 0; i < n_range; i++) ahead->range[i] = ranges[i];
+  if (start(&ahead->thread, go_ahead, ahead)) return ahead;
+  mv_free(ahead);
+  return NULL;
+}
+
+void mv_read_ahead_stop(mv_read_ahead *ahead) {
+  if (!ahead) return;
+  ahead->is_stopping = 1;
+  pthread_join(ahead->thread, NULL);
+  mv_free(ahead);
 }
