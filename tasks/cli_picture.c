@@ -216,7 +216,7 @@ mv_status mv_picture_check_spacing(const mv_picture *picture, const mv_manifest 
 
 static mv_status probe(const char *path, mv_image *header, mv_error *err) {
   mv_buf bytes = {0};
-  mv_status status = mv_file_read(path, MV_IMAGE_MAX_FILE_BYTES, &bytes, err);
+  mv_status status = mv_image_read(path, &bytes, err);
   if (status == MV_OK && mv_image_probe(bytes.ptr, bytes.len, header, err) != MV_OK)
     status = mv_error_prefix(err, "%s", path);
   mv_buf_free(&bytes);

@@ -89,10 +89,17 @@ mv_status mv_image_probe(const void *bytes, size_t n, mv_image *out, mv_error *e
   return decode_oriented(bytes, n, MV_DECODE_HEADER, out, err);
 }
 
+mv_status mv_image_read(const char *path, mv_buf *out, mv_error *err) {
+  mv_error why;
+  mv_status status = mv_file_read(path, MV_IMAGE_MAX_FILE_BYTES, out, &why);
+  if (status == MV_OK) return MV_OK;
+  return mv_fail(err, status, "%s (expected a PNG or JPEG image)", why.msg);
+}
+
 mv_status mv_image_load(const char *path, mv_image *out, mv_error *err) {
   memset(out, 0, sizeof *out);
   mv_buf bytes = {0};
-  mv_status status = mv_file_read(path, MV_IMAGE_MAX_FILE_BYTES, &bytes, err);
+  mv_status status = mv_image_read(path, &bytes, err);
   if (status == MV_OK) {
     status = mv_image_decode(bytes.ptr, bytes.len, out, err);
     if (status != MV_OK) mv_error_prefix(err, "%s", path);

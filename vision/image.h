@@ -59,6 +59,9 @@ mv_status mv_image_decode(const void *bytes, size_t n, mv_image *out, mv_error *
 /* Reads the header alone: fills width, height (after orientation) and channels; no pixels. */
 mv_status mv_image_probe(const void *bytes, size_t n, mv_image *out, mv_error *err);
 
+/* Reads a picture file as it is; `out` is cleared first. */
+mv_status mv_image_read(const char *path, mv_buf *out, mv_error *err);
+
 /* Reads and decodes a file ("-" is standard input); messages begin with the path. */
 mv_status mv_image_load(const char *path, mv_image *out, mv_error *err);
 

@@ -215,6 +215,7 @@ START_TEST(files_that_cannot_be_read_or_written_are_named) {
   ck_assert_int_eq(mv_image_load("/nonexistent/b.png", &none, &err), MV_ERR_IO);
   ck_assert_ptr_nonnull(strstr(err.msg, "/nonexistent/b.png"));
   ck_assert_int_eq(mv_image_load("tests", &none, &err), MV_ERR_IO);
+  ck_assert_str_eq(err.msg, "tests: Is a directory (expected a PNG or JPEG image)");
   ck_assert_int_eq(mv_image_load("tests/check_main.h", &none, &err), MV_ERR_UNSUPPORTED);
   ck_assert_ptr_nonnull(strstr(err.msg, "tests/check_main.h"));
   mv_image_free(&image);
