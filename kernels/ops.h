@@ -32,6 +32,8 @@
  *     upload, linear, attention, ...      no download, alloc, free or place
  *   } while (ops->step_end(device));      true: issue the very same operations once more
  *
+ * Where device.records_steps says so, a few rows for nothing are worth a size that comes again.
+ *
  * Operations go to a lane: the main one, where plans and steps are, or the side one, for what may
  * go on beside them and yields to them. A lane keeps its order. The side lane begins after all that
  * the main lane was given before it; the main lane waits only where it is told to:

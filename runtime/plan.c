@@ -11,7 +11,8 @@
 #define LIMIT ((size_t)1 << 30) /* of every count */
 
 /* Few sizes, so that most steps are like one before, and such that products of few rows, which go
- * by tiles of 8, 16, 32 and 64, take no longer. */
+ * by tiles of 8, 16, 32 and 64 of them, take hardly longer. What remains are 2 to 16 kinds in 4,000
+ * steps, of 1 to 64 requests with some 1,000 tokens and drafts of 0 to 32. */
 int mv_step_size(int n_row) {
   static const int sizes[] = {1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 256, 384, 512};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
