@@ -167,7 +167,7 @@ def throughput(lines):
 
 
 def gains(lines):
-    rows = [name_of(n)[:3] + [n["mode"], "%.3f" % n["request_throughput"], "%.2f" % n["times"], n.get("times_of", "one at a time"),
+    rows = [name_of(n)[:3] + [n["mode"], "%.3f" % n["request_throughput"], "%.2f" % n["times"], n["times_of"],
                               "%.0f %%" % (100 * n["cached_tokens"] / n["prompt_tokens"]), n["images_seen"],
                               "%d of %d" % (n["accepted_tokens"], n["drafted_tokens"])] for n in lines]
     return commands(lines) + table(["engine", "model", "workload", "mode", "requests/s", "times", "as fast as",

@@ -31,7 +31,7 @@ for workload in short medvision; do
   bench throughput --device cpu --workload "bench/workloads/$workload.jsonl" --num-prompts 16 --runs 3
 done
 finish throughput
-bench throughput --gains --device cpu --workload bench/workloads/medvision-forced.jsonl --num-prompts 12 --runs 2
+bench throughput --gains --device cpu --workload bench/workloads/medvision-labels.jsonl --num-prompts 24
 if [ -d "$model" ]; then
   bench throughput --gains --device cpu --model "$model" --workload bench/workloads/labels.jsonl --num-prompts 8
 fi
