@@ -90,7 +90,7 @@ const bench_case bench_kernel_table[] = {
       .spans = drafts,
       .n_span = 1,
       .tree = 1}},
-    {"decode", "tree", {.op = "kv_copy", .n_row = 16, .n_layer = 28, HEADS, .w = BF16}},
+    {"decode", "digits", {.op = "kv_copy", .n_row = 10, .n_layer = 28, HEADS, .w = BF16}},
     {"decode", "", {.op = "swiglu", .n_row = 1, .d = FF, .y = BF16}},
     {"decode", "greedy", {.op = "sample", .n_row = 1, .d = VOCAB, .how = greedy, .n_how = 1}},
     {"decode", "top-k top-p", {.op = "sample", .n_row = 1, .d = VOCAB, .how = warm, .n_how = 1}},

@@ -23,9 +23,8 @@
  *       rows and heads. It is valid until the device's next one and, made within a step, until the
  *       step ends; it borrows seqs and page tables.
  *
- * kv_copy: moves tokens from slot to slot in all layers: keeps the accepted path of a tree, copies
- *          a shared page before it is written. All sources are read before a destination is
- * written.
+ * kv_copy: copies tokens from slot to slot in n_layer layers: a shared page before it is written,
+ *          what a draft of its own page has computed. No slot is read and written.
  *
  * window_attention: every row sees all rows of its own segment, no mask (vision tower)
  *
@@ -76,11 +75,12 @@ typedef struct mv_seq_plan {
   const void *impl; /* the device's own; NULL of a CPU */
 } mv_seq_plan;
 
-#define MV_KV_MOVES 64
+#define MV_KV_MOVES 256 /* of one call; a power of two */
 
-/* One token's keys and values from slot to slot; a slot is page * MV_PAGE_TOKENS + place. */
+/* Keys and values of n tokens, from slot src and on to slot dst and on; a slot is
+ * page * MV_PAGE_TOKENS + place, and a move stays within a page on either side. */
 typedef struct mv_kv_move {
-  int32_t src, dst;
+  int32_t src, dst, n;
 } mv_kv_move;
 
 typedef struct mv_kv_copy_dims {
@@ -99,7 +99,7 @@ void mv_plan_cpu(mv_device *device, const mv_seq_rows *seqs, int n_seq,
 void mv_rope_kv_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_plan *plan,
                     const float *table, void *qkv, void *cache);
 /* n_move <= MV_KV_MOVES; destinations differ from one another. */
-mv_cost mv_kv_copy_cost(const mv_kv_copy_dims *dims, int n_move);
+mv_cost mv_kv_copy_cost(const mv_kv_copy_dims *dims, const mv_kv_move *moves, int n_move);
 void mv_kv_copy_cpu(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv_move *moves,
                     int n_move, void *cache);
 void mv_attention_cpu(mv_device *device, const mv_attention_dims *dims, const mv_seq_plan *plan,

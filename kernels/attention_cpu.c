@@ -99,9 +99,10 @@ void mv_rope_kv_cpu(mv_device *device, const mv_attention_dims *dims, const mv_s
 
 /* ---- moving tokens ---- */
 
-mv_cost mv_kv_copy_cost(const mv_kv_copy_dims *dims, int n_move) {
-  double n = 2.0 * n_move * dims->n_layer * dims->n_kv * dims->d_head;
-  mv_cost cost = {2 * n * (double)mv_dtype_bytes(dims->kv_dtype), 0};
+mv_cost mv_kv_copy_cost(const mv_kv_copy_dims *dims, const mv_kv_move *moves, int n_move) {
+  double row = 2.0 * dims->n_kv * dims->d_head * (double)mv_dtype_bytes(dims->kv_dtype), n = 0;
+  for (int i = 0; i < n_move; i++) n += moves[i].n;
+  mv_cost cost = {2 * n * dims->n_layer * row, 0};
   return cost;
 }
 
@@ -113,18 +114,15 @@ static size_t slot_at(const mv_kv_copy_dims *dims, int32_t slot, int plane, size
 
 void mv_kv_copy_cpu(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv_move *moves,
                     int n_move, void *cache) {
-  assert(n_move <= MV_KV_MOVES && dims->d_head <= MAX_D_HEAD);
+  assert(n_move <= MV_KV_MOVES);
   if (device->error.code != MV_OK) return;
   size_t row = (size_t)dims->d_head * mv_dtype_bytes(dims->kv_dtype);
-  char *held = mv_device_scratch(device, MV_KV_MOVES * row);
-  for (int layer = 0; held && layer < dims->n_layer; layer++) {
+  for (int layer = 0; layer < dims->n_layer; layer++) {
     char *pages = (char *)cache + (size_t)layer * dims->layer_bytes;
-    for (int plane = 0; plane < 2 * dims->n_kv; plane++) {
+    for (int plane = 0; plane < 2 * dims->n_kv; plane++)
       for (int i = 0; i < n_move; i++)
-        memcpy(held + (size_t)i * row, pages + slot_at(dims, moves[i].src, plane, row), row);
-      for (int i = 0; i < n_move; i++)
-        memcpy(pages + slot_at(dims, moves[i].dst, plane, row), held + (size_t)i * row, row);
-    }
+        memcpy(pages + slot_at(dims, moves[i].dst, plane, row),
+               pages + slot_at(dims, moves[i].src, plane, row), (size_t)moves[i].n * row);
   }
 }
 

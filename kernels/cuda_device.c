@@ -15,6 +15,8 @@
 #define MIN_ARCH 80 /* bf16 tensor cores, cp.async */
 /* The widest buffer of a 7B model is 0.6 GiB then, and a whole prompt fills the card. */
 #define SLICE_ROWS 8192
+/* Up to here a step's time is that of reading the weights. */
+#define FREE_ROWS 64
 /* The vision tower's 3420 is not even a multiple of 16 bytes, which tensor cores and wide loads
  * want; 3456 costs 1 % more arithmetic and fills the tiles of every product. */
 #define FF_MULTIPLE 64
@@ -334,6 +336,7 @@ mv_status mv_device_open_cuda(mv_device *device, int ordinal, mv_error *err) {
   device->n_thread = 1;
   device->has_bf16 = 1;
   device->slice_rows = SLICE_ROWS;
+  device->free_rows = FREE_ROWS;
   device->ff_multiple = FF_MULTIPLE;
   device->copies_weights = 1;
   device->records_steps = 1;

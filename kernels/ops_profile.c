@@ -101,7 +101,7 @@ static void kv_copy_timed(mv_device *device, const mv_kv_copy_dims *dims, const 
                           int n_move, void *cache) {
   mv_profile *p = begin(device, "kv_copy");
   p->inner->kv_copy(device, dims, moves, n_move, cache);
-  end(p, "kv_copy", n_move, mv_kv_copy_cost(dims, n_move));
+  end(p, "kv_copy", n_move, mv_kv_copy_cost(dims, moves, n_move));
 }
 
 static void window_attention_timed(mv_device *device, const mv_attention_dims *dims,

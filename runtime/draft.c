@@ -76,9 +76,15 @@ static void catch_up(mv_drafter *d, mv_draft_state *state, const int32_t *answer
 
 typedef struct guess {
   const int32_t *prompt, *answer; /* prompt without images */
-  int32_t *out;
-  int n, max;
+  mv_draft *draft;
+  int max; /* of the draft's */
 } guess;
+
+static int put(guess *out, int32_t id) {
+  if (out->draft->n == out->max) return 0;
+  out->draft->ids[out->draft->n++] = id;
+  return 1;
+}
 
 /* The run's digits from n_have on. Returns 0 when they are not known to the end. */
 static int put_run(const mv_script *s, const mv_script_step *step, int n_have, guess *out) {
@@ -93,18 +99,16 @@ static int put_run(const mv_script *s, const mv_script_step *step, int n_have, g
     digits = &step->guess;
     n = 1;
   }
-  for (; digits && n_have < n && out->n < out->max; n_have++) out->out[out->n++] = digits[n_have];
+  while (digits && n_have < n && put(out, digits[n_have])) n_have++;
+  out->draft->digit_next = !digits && n_have < n;
   return n_have >= n;
 }
 
 static void put_script(const mv_script *s, guess *out) {
   int n_digit = s->n_digit;
-  for (int at = s->at; at < s->n_step && out->n < out->max; at++) {
+  for (int at = s->at; at < s->n_step; at++) {
     const mv_script_step *step = &s->steps[at];
-    if (step->token >= 0)
-      out->out[out->n++] = step->token;
-    else if (!put_run(s, step, n_digit, out))
-      return;
+    if (!(step->token >= 0 ? put(out, step->token) : put_run(s, step, n_digit, out))) return;
     n_digit = 0;
   }
 }
@@ -123,8 +127,7 @@ static void put_context(const int32_t *prompt, size_t n_prompt, const int32_t *a
                                      text_at(prompt, n_prompt, answer, n - 1 - same))
       same++;
     if (same < MIN_CONTEXT) continue;
-    for (size_t i = end; i < n && out->n < out->max; i++)
-      out->out[out->n++] = text_at(prompt, n_prompt, answer, i);
+    for (size_t i = end; i < n && put(out, text_at(prompt, n_prompt, answer, i)); i++) continue;
     return;
   }
 }
@@ -157,28 +160,36 @@ static int drop_images(const mv_drafter *d, const int32_t *ids, size_t n, int32_
   return n_out;
 }
 
-int mv_drafter_next(mv_drafter *d, int number, const int32_t *prompt, size_t n_prompt,
-                    const int32_t *answer, size_t n_answer, int max, int32_t *out) {
+/* What no answer has, and what comes after it, is no draft. */
+static void cut_at_image(const mv_drafter *d, mv_draft *draft) {
+  for (int i = 0; i < draft->n; i++) {
+    if (draft->ids[i] >= 0 && draft->ids[i] != d->image_token_id) continue;
+    draft->n = i;
+    draft->digit_next = 0;
+  }
+}
+
+void mv_drafter_next(mv_drafter *d, int number, const int32_t *prompt, size_t n_prompt,
+                     const int32_t *answer, size_t n_answer, mv_draft *draft) {
   mv_draft_state *state = &d->states[number];
-  guess draft = {d->words, answer, out, 0, max < state->length ? max : state->length};
+  guess out = {d->words, answer, draft, draft->max < state->length ? draft->max : state->length};
+  draft->n = draft->digit_next = 0;
   catch_up(d, state, answer, n_answer);
   if (state->pause > 0) {
     state->pause--;
-    return 0;
+    return;
   }
-  if (draft.max <= 0) return 0;
+  if (out.max <= 0) return;
   const mv_script *script = longest_followed(state);
   state->source = script == NULL;
-  draft.max = worthwhile(d, state->source, draft.max);
+  out.max = worthwhile(d, state->source, out.max);
   if (script) {
     drop_images(d, prompt, n_prompt, d->words);
-    put_script(script, &draft);
+    put_script(script, &out);
   } else if (n_answer) {
-    put_context(prompt, n_prompt, answer, n_answer, &draft);
+    put_context(prompt, n_prompt, answer, n_answer, &out);
   }
-  for (int i = 0; i < draft.n; i++)
-    if (out[i] < 0 || out[i] == d->image_token_id) return i;
-  return draft.n;
+  cut_at_image(d, draft);
 }
 
 /* Right drafts make the next longer, wrong ones shorter; after some with nothing right it waits,

@@ -81,6 +81,13 @@ typedef struct mv_draft_state {
   int n_miss, pause;    /* drafts in a row with nothing right; steps until the next */
 } mv_draft_state;
 
+/* Tokens guessed for one step. */
+typedef struct mv_draft {
+  int32_t *ids; /* [n], room for max; borrows */
+  int max, n;
+  int digit_next; /* after them comes a digit that nobody can guess */
+} mv_draft;
+
 typedef struct mv_pattern {
   int32_t *prompt, *answer; /* owned; room for MV_DRAFT_PROMPT, MV_DRAFT_ANSWER */
   int n_prompt, n_answer;
@@ -135,9 +142,9 @@ mv_status mv_drafter_read(mv_drafter *d, int n_vocab, mv_str text, mv_error *err
 int mv_drafter_start(mv_drafter *d, mv_str family, const int32_t *prompt, size_t n_prompt);
 void mv_drafter_stop(mv_drafter *d, int state);
 
-/* Fills out[] with up to `max` tokens that may follow the answer; returns how many. */
-int mv_drafter_next(mv_drafter *d, int state, const int32_t *prompt, size_t n_prompt,
-                    const int32_t *answer, size_t n_answer, int max, int32_t *out);
+/* Fills draft->ids with up to max tokens that may follow the answer. */
+void mv_drafter_next(mv_drafter *d, int state, const int32_t *prompt, size_t n_prompt,
+                     const int32_t *answer, size_t n_answer, mv_draft *draft);
 /* Tells how many of the last n_draft were right. */
 void mv_drafter_told(mv_drafter *d, int state, int n_draft, int n_right);
 

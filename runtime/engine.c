@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/branch.h"
 #include "runtime/clock.h"
 #include "runtime/engine.h"
 #include "runtime/file.h"
@@ -25,16 +26,17 @@ static mv_hash fresh_key(const mv_engine *engine) {
 static mv_status make_rows(mv_engine *e, mv_error *err) {
   mv_step_rows *r = &e->rows;
   size_t n = (size_t)e->options.max_rows + (size_t)e->max_verify, v = (size_t)e->max_verify;
-  size_t batch = (size_t)e->options.max_batch;
+  size_t batch = (size_t)e->options.max_batch, spare = (size_t)e->n_spare;
   r->ids = mv_calloc(n, sizeof *r->ids);
   r->place = mv_calloc(3 * n, sizeof *r->place);
   r->position = mv_calloc(3 * n, sizeof *r->position);
   r->want = mv_calloc(v, sizeof *r->want);
-  r->seqs = mv_calloc(2 * batch, sizeof *r->seqs);
+  r->seqs = mv_calloc(2 * batch + spare, sizeof *r->seqs);
+  r->echo = mv_calloc(spare + 1, sizeof *r->echo);
   r->sample = mv_calloc(v, sizeof *r->sample);
   r->picks = mv_calloc(v, sizeof *r->picks);
   e->running = mv_calloc(batch, sizeof(mv_job *));
-  if (r->ids && r->place && r->position && r->want && r->seqs && r->sample && r->picks &&
+  if (r->ids && r->place && r->position && r->want && r->seqs && r->echo && r->sample && r->picks &&
       e->running)
     return MV_OK;
   return mv_fail(err, MV_ERR_MEMORY, "no memory for an engine");
@@ -42,7 +44,8 @@ static mv_status make_rows(mv_engine *e, mv_error *err) {
 
 static void free_rows(mv_engine *e) {
   mv_step_rows *r = &e->rows;
-  void *all[] = {r->ids, r->place, r->position, r->want, r->seqs, r->sample, r->picks, r->best};
+  void *all[] = {r->ids,  r->place,  r->position, r->want, r->seqs,
+                 r->echo, r->sample, r->picks,    r->best};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) mv_free(all[i]);
   mv_free(e->running);
 }
@@ -58,6 +61,7 @@ mv_status mv_engine_new(mv_engine **out, mv_model *model, const mv_engine_option
   pthread_cond_init(&e->work, NULL);
   mv_status status = mv_plan_check(model, &e->options, err);
   e->max_verify = mv_engine_options_resolve(&e->options);
+  e->n_spare = mv_branch_spare(e);
   e->limits = (mv_job_limits){e->options.max_tokens, e->options.max_draft, fresh_key(e)};
   if (status == MV_OK) status = make_rows(e, err);
   if (status == MV_OK) status = mv_pool_init(e, err);

@@ -3,6 +3,7 @@
  *   engine.c     the public calls: lists of jobs, threads
  *   pool.c       device memory: pages, image features, activations; what a job holds of it
  *   scheduler.c  which requests start, and the rows of a step
+ *   branch.c     digits that nobody can guess
  *   plan.c  bytes before they are taken
  */
 #ifndef MV_RUNTIME_ENGINE_H
@@ -37,18 +38,19 @@ typedef struct mv_step_rows {
   int32_t *place;              /* [cap, 3] positions as they are collected */
   int32_t *position;           /* [3, n_row] the same as the forward pass wants them */
   int32_t *want;               /* [max_verify] */
-  mv_seq_rows *seqs;           /* [2 * max_batch] */
-  mv_sample_row *sample;       /* [max_verify] */
-  mv_pick *picks;              /* [max_verify] */
-  mv_pick *best;               /* [n_full_want, n_best], grows with requests that want more */
+  mv_seq_rows *seqs;           /* [2 * max_batch + n_spare] */
+  mv_kv_move *echo;            /* [n_spare] of branches */
+  int n_echo;
+  mv_sample_row *sample; /* [max_verify] */
+  mv_pick *picks;        /* [max_verify] */
+  mv_pick *best;         /* [n_full_want, n_best], grows with requests that want more */
   size_t best_cap;
 } mv_step_rows;
 
 /* For tests: what is drafted. */
 typedef struct mv_engine_hooks {
-  /* Changes out[0..n), the drafts that follow the job's newest token; returns how many are left (at
-   * most max). NULL: drafts are what the drafter says. */
-  int (*draft)(void *user, const mv_job *job, int32_t *out, int n, int max);
+  /* Changes the drafts that follow the job's newest token. NULL: they are what the drafter says. */
+  void (*draft)(void *user, const mv_job *job, mv_draft *draft);
   void *user;
 } mv_engine_hooks;
 
@@ -57,6 +59,7 @@ struct mv_engine {
   mv_engine_options options; /* zeros replaced by what they stand for, but for growing sizes */
   mv_job_limits limits;
   int max_verify;
+  int n_spare;     /* rows of a step that tried digits may bring it to */
   int sees_beside; /* images are seen beside steps, on the device's side lane */
 
   /* device memory */
@@ -137,6 +140,10 @@ void mv_pool_drop_images(mv_engine *engine, mv_job *job);
 /* Whether the features of the job's images are there for what the main lane is given next. `must`:
  * it waits for them, on the device, and they are. */
 int mv_pool_has_images(mv_engine *engine, const mv_job *job, int must);
+/* So many free pages, by giving up cached ones. Returns 0 when there is no such room. */
+int mv_pool_room(mv_engine *engine, int n_page);
+/* Copies keys and values in all layers. */
+void mv_pool_move(mv_engine *engine, mv_kv_move move);
 /* Takes back everything. */
 void mv_pool_end(mv_engine *engine, mv_job *job);
 

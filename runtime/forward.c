@@ -352,6 +352,7 @@ void mv_decoder_forward(mv_model *model, mv_activations *act, const mv_batch *ba
   tap_stage(&p, "embed", -1, act->x, MV_DTYPE_F32, batch->n_row, model->decoder.d_model);
   rope_tables(&p, batch->position);
   mv_attention_dims dims = attention_dims(&p);
+  mv_kv_copy_dims echo = {1, dims.n_kv, dims.d_head, cache_stride, dims.kv_dtype};
   mv_seq_plan plan;
   model->ops->plan(&model->device, batch->seqs, batch->n_seq, &dims, &plan);
   for (int i = 0; i < model->decoder.n_layer; i++) {
@@ -359,6 +360,8 @@ void mv_decoder_forward(mv_model *model, mv_activations *act, const mv_batch *ba
     mv_range_begin(&model->device, "layer");
     project_qkv(&p, &model->decoder.layers[i]);
     model->ops->rope_kv(&model->device, &dims, &plan, act->rope, act->qkv, layer_cache);
+    if (batch->n_echo)
+      model->ops->kv_copy(&model->device, &echo, batch->echo, batch->n_echo, layer_cache);
     model->ops->attention(&model->device, &dims, &plan, act->qkv, layer_cache, act->att);
     finish_layer(&p, i, "decoder.layer");
     mv_range_end(&model->device);

@@ -226,8 +226,12 @@ static mv_status reserve_answer(mv_job *job, const mv_job_limits *limits, mv_err
   job->result.logprobs = k >= 0 ? mv_calloc(n, sizeof(mv_logprob)) : NULL;
   job->n_page_need = (int)((n_prompt + n + MV_PAGE_TOKENS - 1) / MV_PAGE_TOKENS);
   job->pages = mv_arena_alloc(&job->arena, (size_t)job->n_page_need * sizeof *job->pages);
-  job->draft = mv_arena_alloc(&job->arena, (size_t)(limits->max_draft + 1) * sizeof *job->draft);
-  if (!job->result.token_ids || (k >= 0 && !job->result.logprobs) || !job->pages || !job->draft)
+  job->draft.ids =
+      mv_arena_alloc(&job->arena, (size_t)(limits->max_draft + 1) * sizeof *job->draft.ids);
+  job->branches.pages =
+      mv_arena_alloc(&job->arena, 10 * (size_t)job->n_page_need * sizeof *job->branches.pages);
+  if (!job->result.token_ids || (k >= 0 && !job->result.logprobs) || !job->pages ||
+      !job->draft.ids || !job->branches.pages)
     return mv_fail(err, MV_ERR_MEMORY, "no memory for an answer of %zu tokens", n);
   mv_buf_reserve(&job->stopper.text, TEXT_BYTES_PER_TOKEN * n);
   return mv_buf_status(&job->stopper.text, err);

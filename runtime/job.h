@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+#include "runtime/draft.h"
 #include "runtime/dump.h"
 #include "runtime/hash.h"
 #include "runtime/medvision.h"
@@ -35,6 +36,13 @@ typedef struct mv_job_image {
   int entry;     /* of the vision cache, held; -1 */
   int is_own;    /* the tower saw it for this job */
 } mv_job_image;
+
+/* Digits tried after the drafts: runtime/branch.h. */
+typedef struct mv_branches {
+  int n;          /* 10, or 0                                                       */
+  int at;         /* their place among the request's tokens                         */
+  int32_t *pages; /* [10, n_page_need] page tables in arena, the last of each held */
+} mv_branches;
 
 typedef struct mv_job {
   struct mv_job *next;    /* in the list of its stage: new, waiting, ended */
@@ -77,10 +85,10 @@ typedef struct mv_job {
   /* this step's rows */
   int n_chunk;    /* of the prompt                                                     */
   int base_want;  /* among the wanted rows: the one that gives the next token; -1 none */
-  int draft_want; /* the first draft's                                                 */
-  int n_draft;
+  int draft_want; /* the first draft's; digits tried come after the drafts             */
   int drafts;     /* state of the drafter, -1 none */
-  int32_t *draft; /* [max_draft] in arena */
+  mv_draft draft; /* ids in arena */
+  mv_branches branches;
 } mv_job;
 
 static inline size_t mv_job_length(const mv_job *job) {

@@ -119,21 +119,17 @@ mv_status mv_pool_check(const mv_engine *e, const mv_job *job, mv_error *err) {
 
 /* ---- pages of a job ---- */
 
-static int make_room(mv_engine *e, int n_page) {
+int mv_pool_room(mv_engine *e, int n_page) {
   if (e->pages.n_free >= n_page) return 1;
   if (e->pages.n_free + mv_prefix_cache_evictable(&e->prefix) < n_page) return 0;
   while (e->pages.n_free < n_page && mv_prefix_cache_evict(&e->prefix)) continue;
   return e->pages.n_free >= n_page;
 }
 
-/* The first n slots of a page into another, in all layers. */
-static void copy_slots(mv_engine *e, int32_t from, int32_t to, int n) {
+void mv_pool_move(mv_engine *e, mv_kv_move move) {
   const mv_stack *s = &e->model->decoder;
   mv_kv_copy_dims dims = {s->n_layer, s->n_kv, s->d_head, mv_pool_stride(e), e->model->dtype};
-  mv_kv_move moves[MV_KV_MOVES];
-  for (int i = 0; i < n; i++)
-    moves[i] = (mv_kv_move){from * MV_PAGE_TOKENS + i, to * MV_PAGE_TOKENS + i};
-  e->model->ops->kv_copy(&e->model->device, &dims, moves, n, e->cache);
+  e->model->ops->kv_copy(&e->model->device, &dims, &move, 1, e->cache);
 }
 
 static void drop_pages(mv_engine *e, mv_job *job) {
@@ -148,15 +144,17 @@ static int take_pages(mv_engine *e, mv_job *job) {
   for (; job->n_page < m.n_page; job->n_page++)
     mv_kv_pages_hold(&e->pages, job->pages[job->n_page]);
   if (m.part >= 0) mv_kv_pages_hold(&e->pages, m.part);
-  int need = job->n_page_need - m.n_page, fits = make_room(e, need);
+  int need = job->n_page_need - m.n_page, fits = mv_pool_room(e, need);
   if (!fits && m.part >= 0) {
     mv_kv_pages_drop(&e->pages, m.part);
     m.part = -1;
-    fits = make_room(e, need);
+    fits = mv_pool_room(e, need);
   }
   if (fits) {
     while (job->n_page < job->n_page_need) job->pages[job->n_page++] = mv_kv_pages_take(&e->pages);
-    if (m.part >= 0) copy_slots(e, m.part, job->pages[m.n_page], m.n_part);
+    if (m.part >= 0)
+      mv_pool_move(e, (mv_kv_move){m.part * MV_PAGE_TOKENS, job->pages[m.n_page] * MV_PAGE_TOKENS,
+                                   m.n_part});
     job->n_kv = (size_t)m.n_page * MV_PAGE_TOKENS + (size_t)(m.part >= 0 ? m.n_part : 0);
   } else {
     drop_pages(e, job);

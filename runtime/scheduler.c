@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "runtime/engine.h"
+#include "runtime/branch.h"
 
 #define WORTH_WAITING 32 /* tokens of a prompt that another request will know */
 #define LOOK_AHEAD 64    /* waiting requests that are looked at for one that fits */
@@ -148,8 +148,9 @@ static int32_t *add_row(mv_step_rows *r, int32_t id) {
   return r->place + 3 * (size_t)r->n_row++;
 }
 
-static void add_run(mv_step_rows *r, mv_job *job, int n_row, size_t pos0) {
-  r->seqs[r->n_seq++] = (mv_seq_rows){r->n_row - n_row, n_row, (int)pos0, job->pages, NULL};
+/* The last n_row rows are tokens of one sequence, from pos0 on. */
+static void add_run(mv_step_rows *r, const int32_t *pages, int n_row, size_t pos0) {
+  r->seqs[r->n_seq++] = (mv_seq_rows){r->n_row - n_row, n_row, (int)pos0, pages, NULL};
 }
 
 static int add_want(mv_step_rows *r, const mv_job *job, int row, size_t index) {
@@ -165,23 +166,36 @@ static void add_answer_row(mv_step_rows *r, const mv_job *job, size_t index, int
   place[0] = place[1] = place[2] = p;
 }
 
+/* Ten digits, each as the token after the drafts. */
+static void add_branch_rows(mv_engine *e, mv_job *job, size_t index) {
+  mv_step_rows *r = &e->rows;
+  for (int k = 0; k < job->branches.n; k++) {
+    add_answer_row(r, job, index, e->drafter.digits[k]);
+    add_want(r, job, r->n_row - 1, index + 1);
+    add_run(r, mv_branch_pages(job, k), 1, (size_t)job->branches.at);
+  }
+  r->n_echo += mv_branch_echo(job, r->echo + r->n_echo);
+}
+
 /* The newest token, unless the prompt's last row stands for it, and the drafts after it. */
-static void add_answer_rows(mv_step_rows *r, mv_job *job) {
+static void add_answer_rows(mv_engine *e, mv_job *job) {
+  mv_step_rows *r = &e->rows;
   size_t n_token = job->result.n_token, pos0 = mv_job_length(job);
-  int row0 = r->n_row, n_seen = job->sampler.n_seen;
+  int row0 = r->n_row, n_seen = job->sampler.n_seen, n_draft = job->draft.n;
   if (n_token) {
     pos0--;
     add_answer_row(r, job, n_token - 1, job->result.token_ids[n_token - 1]);
     job->base_want = add_want(r, job, row0, n_token);
   }
   job->draft_want = r->n_want;
-  for (int i = 0; i < job->n_draft; i++) {
-    mv_sampler_note(&job->sampler, job->draft[i]);
-    add_answer_row(r, job, n_token + (size_t)i, job->draft[i]);
+  for (int i = 0; i < n_draft; i++) {
+    mv_sampler_note(&job->sampler, job->draft.ids[i]);
+    add_answer_row(r, job, n_token + (size_t)i, job->draft.ids[i]);
     add_want(r, job, r->n_row - 1, n_token + (size_t)i + 1);
   }
   mv_sampler_forget(&job->sampler, n_seen);
-  if (r->n_row > row0) add_run(r, job, r->n_row - row0, pos0);
+  if (r->n_row > row0) add_run(r, job->pages, r->n_row - row0, pos0);
+  add_branch_rows(e, job, n_token + (size_t)n_draft);
 }
 
 /* The id a row is embedded by: a token, or ~i for row i of the image features. */
@@ -201,7 +215,7 @@ static void add_prompt_rows(mv_engine *e, mv_job *job, int n_row) {
     int32_t *place = add_row(r, prompt_id(e, job, i));
     for (size_t axis = 0; axis < 3; axis++) place[axis] = job->position[axis * n + i];
   }
-  add_run(r, job, n_row, job->n_kv);
+  add_run(r, job->pages, n_row, job->n_kv);
   if (prompt_left(job) == (size_t)n_row) job->base_want = add_want(r, job, r->n_row - 1, 0);
 }
 
@@ -250,26 +264,31 @@ static int answers_next(const mv_job *job) {
   return !job->is_done && (!in_prefill(job) || prompt_left(job) == (size_t)job->n_chunk);
 }
 
+static void draft_for(mv_engine *e, mv_job *job, int max) {
+  const mv_result *r = &job->result;
+  size_t room = job->max_new - r->n_token - 1;
+  if (max > e->options.max_draft) max = e->options.max_draft;
+  job->draft.max = room < (size_t)max ? (int)room : max;
+  mv_drafter_next(&e->drafter, job->drafts, r->prompt_ids, r->n_prompt, r->token_ids, r->n_token,
+                  &job->draft);
+  if (e->hooks.draft) e->hooks.draft(e->hooks.user, job, &job->draft);
+}
+
 /* Rows with logits beyond one a request are shared evenly among those that answer. */
 static void draft_ahead(mv_engine *e) {
-  int left = e->max_verify - e->n_running, n_answering = 0;
+  int left = e->max_verify - e->n_running, n_answering = 0, n_row = 0;
   for (int i = 0; i < e->n_running; i++) n_answering += answers_next(e->running[i]);
   e->drafter.floor = n_answering <= FEW_ANSWERS ? 0.15 : 0.5;
+  n_row = n_answering;
   for (int i = 0; i < e->n_running; i++) {
     mv_job *job = e->running[i];
-    const mv_result *r = &job->result;
-    job->n_draft = 0;
+    job->draft.n = job->draft.digit_next = 0;
     if (job->drafts < 0 || !answers_next(job)) continue;
-    size_t room = job->max_new - r->n_token - 1;
-    int max = left / n_answering--;
-    if (max > e->options.max_draft) max = e->options.max_draft;
-    if (room < (size_t)max) max = (int)room;
-    job->n_draft = mv_drafter_next(&e->drafter, job->drafts, r->prompt_ids, r->n_prompt,
-                                   r->token_ids, r->n_token, max, job->draft);
-    if (e->hooks.draft)
-      job->n_draft = e->hooks.draft(e->hooks.user, job, job->draft, job->n_draft, max);
-    left -= job->n_draft;
+    draft_for(e, job, left / n_answering--);
+    left -= job->draft.n;
+    n_row += job->draft.n;
   }
+  mv_branch_plan(e, n_row, left);
 }
 
 /* ---- the batch ---- */
@@ -308,11 +327,11 @@ static void fill_up(mv_step_rows *r, int max_rows) {
 
 static void collect_rows(mv_engine *e) {
   mv_step_rows *r = &e->rows;
-  r->n_row = r->n_seq = r->n_want = r->n_best = 0;
+  r->n_row = r->n_seq = r->n_want = r->n_best = r->n_echo = 0;
   for (int i = 0; i < e->n_running; i++) {
     mv_job *job = e->running[i];
     job->base_want = -1;
-    if (answers_next(job)) add_answer_rows(r, job);
+    if (answers_next(job)) add_answer_rows(e, job);
   }
   r->n_new = r->n_row;
   for (int i = 0; i < e->n_running; i++)
@@ -352,9 +371,17 @@ static mv_status run_batch(mv_engine *e, mv_error *err) {
   mv_tap tap = {on_stage, on_layer, e};
   int records = r->n_new == r->n_row, again;
   mv_step_counts was = m->device.steps;
-  mv_batch batch = {r->n_full_row, r->ids,         r->position,
-                    r->seqs,       r->n_seq,       e->image_rows,
-                    r->want,       r->n_full_want, records ? r->n_full_row : r->n_new};
+  mv_batch batch = {.n_row = r->n_full_row,
+                    .ids = r->ids,
+                    .position = r->position,
+                    .seqs = r->seqs,
+                    .n_seq = r->n_seq,
+                    .image_rows = e->image_rows,
+                    .want = r->want,
+                    .n_want = r->n_full_want,
+                    .n_new = records ? r->n_full_row : r->n_new,
+                    .echo = r->echo,
+                    .n_echo = r->n_echo};
   mv_sample_dims dims = {r->n_full_want, m->head.n_out, r->n_best};
   MV_TRY(reserve_best(e, err));
   do {
@@ -383,37 +410,51 @@ static mv_status take_pick(mv_engine *e, mv_job *job, int want) {
   return mv_job_take(job, r->picks[want], r->best + (size_t)want * (size_t)r->n_best, r->n_best);
 }
 
+/* The wanted row that shows what follows token `id`, the picked number n of this step; -1: none. */
+static int want_after(const mv_engine *e, const mv_job *job, int n, int32_t id) {
+  if (n < job->draft.n) return id == job->draft.ids[n] ? job->draft_want + n : -1;
+  for (int k = 0; n == job->draft.n && k < job->branches.n; k++)
+    if (id == e->drafter.digits[k]) return job->draft_want + n + k;
+  return -1;
+}
+
 static void force_picks(mv_engine *e, const mv_job *job) {
-  size_t n0 = job->result.n_token;
-  for (int i = 0; i <= job->n_draft && n0 + (size_t)i < job->n_forced; i++)
-    e->rows.picks[i ? job->draft_want + i - 1 : job->base_want].id = job->forced[n0 + (size_t)i];
+  size_t at = job->result.n_token;
+  for (int n = 0, want = job->base_want; want >= 0 && at < job->n_forced; n++, at++) {
+    e->rows.picks[want].id = job->forced[at];
+    want = want_after(e, job, n, job->forced[at]);
+  }
 }
 
 /* The row of the last token gives the next; a draft that is that token gives one more, and so on.
- */
-static void take_tokens(mv_engine *e, mv_job *job) {
-  int accepted = 0;
+ * Returns how many were right, -1 after a failure. */
+static int take_tokens(mv_engine *e, mv_job *job) {
+  int want = job->base_want;
+  for (int n = 0;; n++) {
+    mv_status status = take_pick(e, job, want);
+    if (status != MV_OK) mv_job_fail(job, status, NULL);
+    if (status != MV_OK) return -1;
+    want = job->is_done ? -1 : want_after(e, job, n, e->rows.picks[want].id);
+    if (want < 0) return n;
+    if (n == job->draft.n) mv_branch_keep(e, job, want - job->draft_want - n);
+  }
+}
+
+static void answer(mv_engine *e, mv_job *job) {
+  int n_draft = job->draft.n, n_tried = n_draft + job->branches.n;
   size_t n0 = job->result.n_token;
   force_picks(e, job);
-  mv_status status = take_pick(e, job, job->base_want);
-  while (status == MV_OK && !job->is_done && accepted < job->n_draft &&
-         e->rows.picks[accepted ? job->draft_want + accepted - 1 : job->base_want].id ==
-             job->draft[accepted]) {
-    status = take_pick(e, job, job->draft_want + accepted);
-    accepted++;
-  }
-  if (status != MV_OK) {
-    mv_job_fail(job, status, NULL);
-    return;
-  }
-  if (job->drafts >= 0) mv_drafter_told(&e->drafter, job->drafts, job->n_draft, accepted);
-  job->n_kv += (size_t)accepted + (n0 ? 1 : 0);
+  int n_right = take_tokens(e, job);
+  if (n_right < 0) return;
+  if (job->drafts >= 0)
+    mv_drafter_told(&e->drafter, job->drafts, n_draft, n_right < n_draft ? n_right : n_draft);
+  job->n_kv += (size_t)n_right + (n0 ? 1 : 0);
   job->result.n_step++;
-  job->result.n_drafted += (size_t)job->n_draft;
-  job->result.n_accepted += (size_t)accepted;
+  job->result.n_drafted += (size_t)n_tried;
+  job->result.n_accepted += (size_t)n_right;
   e->count.n_verify++;
-  e->count.n_drafted += (uint64_t)job->n_draft;
-  e->count.n_accepted += (uint64_t)accepted;
+  e->count.n_drafted += (uint64_t)n_tried;
+  e->count.n_accepted += (uint64_t)n_right;
   e->count.n_token += job->result.n_token - n0;
 }
 
@@ -431,7 +472,7 @@ static void advance(mv_engine *e, mv_job *job) {
     mv_pool_drop_images(e, job);
     if (job->dump) write_dump(e, job);
   }
-  if (!job->is_done && job->base_want >= 0) take_tokens(e, job);
+  if (!job->is_done && job->base_want >= 0) answer(e, job);
 }
 
 /* An answer that ended by itself, and that drafts did not know yet, is a pattern for others. */
@@ -481,6 +522,7 @@ mv_status mv_scheduler_step(mv_engine *e, mv_error *err) {
     e->count.n_prompt_row += (uint64_t)(e->rows.n_row - e->rows.n_new);
     if (status != MV_OK) fail_all(e, &why);
     for (int i = 0; i < e->n_running && status == MV_OK; i++) advance(e, e->running[i]);
+    for (int i = 0; i < e->n_running; i++) mv_branch_drop(e, e->running[i]);
     if (status == MV_ERR_MEMORY) mv_device_recover(&e->model->device);
   }
   finish_done(e);

@@ -350,50 +350,52 @@ const kernel_op kernel_attention = {"attention", attention_prepare, attention_go
 
 /* ---- kv_copy: the output is the cache of all layers, a row is one head of one slot ---- */
 
-#define COPY_PAGES 3 /* and one more in every layer, which stays as it is */
+/* Sources are in the first page, a move's destination in a page of its own; two pages stay. */
+static size_t copy_pages(const kernel_case *c) { return (size_t)c->n_row + 3; }
 
 static mv_kv_copy_dims copy_dims_of(const kernel_case *c) {
   mv_kv_copy_dims dims = {c->n_layer, c->n_kv, c->d_head,
-                          (COPY_PAGES + 1) * mv_kv_page_bytes(c->n_kv, c->d_head, c->w), c->w};
+                          copy_pages(c) * mv_kv_page_bytes(c->n_kv, c->d_head, c->w), c->w};
   return dims;
 }
 
-/* Destinations are distinct slots, sources any: slots that are both, and tokens copied twice. */
+static mv_kv_move copy_move(const kernel_run *run, int i) {
+  const int32_t *m = run->ints + 3 * (size_t)i;
+  return (mv_kv_move){m[0], m[1], m[2]};
+}
+
+/* Runs of every length, from none to a whole page. */
 static void copy_prepare(kernel_run *run) {
   const kernel_case *c = run->c;
-  enum { N_SLOT = COPY_PAGES * MV_PAGE_TOKENS };
-  kernel_ints(run, 2 * N_SLOT);
+  kernel_ints(run, 3 * (size_t)c->n_row + 1);
   if (run->device->error.code != MV_OK) return;
-  for (int i = 0; i < N_SLOT; i++) run->ints[2 * i + 1] = i;
-  for (int i = 0; i < N_SLOT; i++) {
-    int j = i + (int)(kernel_hash(run->seed, (uint64_t)i) % (uint64_t)(N_SLOT - i));
-    int32_t t = run->ints[2 * i + 1];
-    run->ints[2 * i + 1] = run->ints[2 * j + 1];
-    run->ints[2 * j + 1] = t;
-    run->ints[2 * i] = (int32_t)(kernel_hash(run->seed + 1, (uint64_t)i) % N_SLOT);
+  for (int i = 0; i < c->n_row; i++) {
+    int32_t *m = run->ints + 3 * (size_t)i;
+    m[2] = (i + c->n_row) * 7 % (MV_PAGE_TOKENS + 1);
+    uint64_t n_place = (uint64_t)(MV_PAGE_TOKENS - m[2] + 1);
+    m[0] = (int32_t)(kernel_hash(run->seed, (uint64_t)i) % n_place);
+    m[1] = (2 + i) * MV_PAGE_TOKENS + (int32_t)(kernel_hash(run->seed + 1, (uint64_t)i) % n_place);
   }
-  for (int i = 0; i + 1 < c->n_row; i += 3) run->ints[2 * i] = run->ints[2 * i + 3];
-  size_t rows = (size_t)(c->n_layer * (COPY_PAGES + 1) * 2 * c->n_kv * MV_PAGE_TOKENS);
+  size_t rows = (size_t)c->n_layer * copy_pages(c) * 2 * (size_t)c->n_kv * MV_PAGE_TOKENS;
   kernel_output(run, c->w, rows, c->d_head, c->d_head, 1);
 }
 
 static void copy_go(kernel_run *run) {
   mv_kv_copy_dims dims = copy_dims_of(run->c);
   mv_kv_move moves[MV_KV_MOVES];
-  for (int i = 0; i < run->c->n_row; i++)
-    moves[i] = (mv_kv_move){run->ints[2 * i], run->ints[2 * i + 1]};
+  for (int i = 0; i < run->c->n_row; i++) moves[i] = copy_move(run, i);
   run->ops->kv_copy(run->device, &dims, moves, run->c->n_row, kernel_out(run));
 }
 
 static void copy_expect(const kernel_run *run, size_t row, int col, int n, double *want,
                         double *slack) {
   size_t plane = row / MV_PAGE_TOKENS, n_plane = 2 * (size_t)run->c->n_kv;
-  size_t page = plane / n_plane % (COPY_PAGES + 1), from = row;
+  size_t page = plane / n_plane % copy_pages(run->c), from = row;
+  int slot = (int)(page * MV_PAGE_TOKENS + row % MV_PAGE_TOKENS);
   for (int i = 0; i < run->c->n_row; i++) {
-    size_t src = (size_t)run->ints[2 * i], dst = (size_t)run->ints[2 * i + 1];
-    if (dst != page * MV_PAGE_TOKENS + row % MV_PAGE_TOKENS) continue;
-    size_t first = plane - page * n_plane + src / MV_PAGE_TOKENS * n_plane;
-    from = first * MV_PAGE_TOKENS + src % MV_PAGE_TOKENS;
+    mv_kv_move m = copy_move(run, i);
+    if (slot >= m.dst && slot < m.dst + m.n) /* from page 0 */
+      from = (plane - page * n_plane) * MV_PAGE_TOKENS + (size_t)(m.src + slot - m.dst);
   }
   for (int i = 0; i < n; i++) {
     want[i] = kernel_initial(run, from, col + i);
@@ -403,7 +405,9 @@ static void copy_expect(const kernel_run *run, size_t row, int col, int n, doubl
 
 static mv_cost copy_cost(const kernel_run *run) {
   mv_kv_copy_dims dims = copy_dims_of(run->c);
-  return mv_kv_copy_cost(&dims, run->c->n_row);
+  mv_kv_move moves[MV_KV_MOVES];
+  for (int i = 0; i < run->c->n_row; i++) moves[i] = copy_move(run, i);
+  return mv_kv_copy_cost(&dims, moves, run->c->n_row);
 }
 
 const kernel_op kernel_kv_copy = {"kv_copy", copy_prepare, copy_go, copy_expect, copy_cost};

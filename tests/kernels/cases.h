@@ -35,7 +35,7 @@ typedef struct kernel_case {
   const kernel_span *spans;   /* attention, rope_kv: sequences; window_attention: segments */
   int n_span;
   int tree;    /* attention: the rows of every span are drafts that branch (64 at most) */
-  int n_layer; /* kv_copy: of n_row moves */
+  int n_layer; /* kv_copy: of n_row moves, runs of up to 64 tokens */
   int height, width, channels, merge, temporal; /* patches: the image; d is a patch's side */
   int n_best;                                   /* sample; d is its vocabulary */
   const mv_sample_row *how; /* sample: row r as how[r % n_how]; uniform below 0: of the seed */

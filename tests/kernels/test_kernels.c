@@ -394,13 +394,13 @@ START_TEST(attention_sees_the_branch_of_a_draft_only) {
 }
 END_TEST
 
-START_TEST(kv_copy_reads_all_before_it_writes) {
+START_TEST(kv_copy_moves_runs_of_tokens) {
   static const kernel_case cases[] = {
       {.op = "kv_copy", .n_row = 0, .n_layer = 1, .n_kv = 1, .d_head = 16},
       {.op = "kv_copy", .n_row = 1, .n_layer = 1, .n_kv = 1, .d_head = 16},
       {.op = "kv_copy", .n_row = 7, .n_layer = 3, .n_kv = 2, .d_head = 48, .w = BF16},
-      {.op = "kv_copy", .n_row = 64, .n_layer = 2, .n_kv = 4, .d_head = 128, .w = BF16},
-      {.op = "kv_copy", .n_row = 64, .n_layer = 2, .n_kv = 1, .d_head = 256},
+      {.op = "kv_copy", .n_row = 10, .n_layer = 2, .n_kv = 4, .d_head = 128, .w = BF16},
+      {.op = "kv_copy", .n_row = 33, .n_layer = 2, .n_kv = 1, .d_head = 32},
   };
   check_cases(cases, COUNT(cases));
 }
@@ -468,7 +468,7 @@ static Suite *suite(void) {
   tcase_add_test(t, attention_keeps_sequences_apart);
   tcase_add_test(t, rope_kv_touches_its_slots_only);
   tcase_add_test(t, attention_sees_the_branch_of_a_draft_only);
-  tcase_add_test(t, kv_copy_reads_all_before_it_writes);
+  tcase_add_test(t, kv_copy_moves_runs_of_tokens);
   tcase_add_test(t, window_attention_of_every_segment_length);
   tcase_add_test(t, sample_chooses_by_definition);
   tcase_add_test(t, sample_orders_equal_and_missing_logits);

@@ -3,7 +3,7 @@
 #include <cuda_runtime_api.h>
 #include <math.h>
 
-#include "runtime/forward.h"
+#include "runtime/engine.h"
 #include "tests/check_main.h"
 #include "tests/cudasim/sim.h"
 #include "tests/runtime/reference.h"
@@ -92,7 +92,15 @@ static void forward(walk *w, int at, int n, int is_new) {
     want[i] = i;
   }
   mv_seq_rows seq = {0, n, at, pages, NULL};
-  mv_batch batch = {n, ids, position, &seq, 1, w->image, want, n, is_new ? n : 0};
+  mv_batch batch = {.n_row = n,
+                    .ids = ids,
+                    .position = position,
+                    .seqs = &seq,
+                    .n_seq = 1,
+                    .image_rows = w->image,
+                    .want = want,
+                    .n_want = n,
+                    .n_new = is_new ? n : 0};
   mv_decoder_forward(w->model, &w->decoder, &batch, w->cache, w->stride, w->logits, NULL);
 }
 
@@ -325,6 +333,78 @@ START_TEST(random_weights_are_the_cpus) {
 }
 END_TEST
 
+/* ---- drafts ---- */
+
+enum { N_ASK = 3 };
+
+/* What three requests are answered without drafts; then right drafts of them, `n` a step, and a
+ * "digit" among ten of which the right one is. */
+typedef struct told {
+  mv_engine *engine;
+  mv_result plain[N_ASK];
+  int n;
+} told;
+
+static int32_t told_token(const told *t, const mv_job *job, int i) {
+  const mv_result *r = &t->plain[(job->ticket - 1) % N_ASK];
+  size_t at = job->result.n_token + (size_t)i;
+  return at < r->n_token ? r->token_ids[at] : 7;
+}
+
+static void tell(void *user, const mv_job *job, mv_draft *draft) {
+  told *t = user;
+  draft->n = t->n < draft->max ? t->n : draft->max;
+  for (int i = 0; i < draft->n; i++) draft->ids[i] = told_token(t, job, i);
+  draft->digit_next = 1;
+  t->engine->drafter.digits[job->ticket % 10] = told_token(t, job, draft->n);
+}
+
+static void ask_three(mv_model *model, told *t, mv_engine_options options, mv_result *results) {
+  static const char *const texts[N_ASK] = {
+      "Where?", "Please measure the major axis of the spleen in the picture, in millimetres.",
+      "How long is it? How long is it? How long is it? How long is it? How long is it?"};
+  size_t n_left = 1;
+  mv_ticket tickets[N_ASK];
+  ck_assert_msg(mv_engine_new(&t->engine, model, &options, &err) == MV_OK, "%s", err.msg);
+  if (!options.no_speculation) t->engine->hooks = (mv_engine_hooks){.draft = tell, .user = t};
+  for (int i = 0; i < N_ASK; i++) {
+    mv_request q;
+    mv_request_init(&q);
+    q.prompt = mv_str_of(texts[i]);
+    q.max_new_tokens = sim_settings()->check ? 6 : 20;
+    q.ignore_eos = 1;
+    q.n_logprob = 0;
+    ck_assert_int_eq(mv_engine_submit(t->engine, &q, &tickets[i], &err), MV_OK);
+  }
+  while (n_left) ck_assert_msg(mv_engine_step(t->engine, &n_left, &err) == MV_OK, "%s", err.msg);
+  for (int i = 0; i < N_ASK; i++)
+    ck_assert_int_eq(mv_engine_poll(t->engine, &tickets[i], &results[i], &err), 1);
+  mv_engine_free(t->engine);
+}
+
+START_TEST(drafts_and_tried_digits_change_no_bit) {
+  mv_model *model = open_on("cuda", 1, _i ? MV_PRECISION_BF16 : MV_PRECISION_FP32);
+  told t = {0};
+  ask_three(model, &t, (mv_engine_options){.no_speculation = 1, .max_rows = 256}, t.plain);
+  for (t.n = 0; t.n <= 4; t.n += 2) {
+    mv_result results[N_ASK];
+    ask_three(model, &t, (mv_engine_options){.max_rows = 256, .spare_rows = 40}, results);
+    for (int i = 0; i < N_ASK; i++) {
+      const mv_result *got = &results[i], *want = &t.plain[i];
+      ck_assert_uint_gt(got->n_accepted, (got->n_token - got->n_step) * 3 / 4);
+      ck_assert_uint_lt(got->n_step, want->n_step);
+      ck_assert_uint_eq(got->n_token, want->n_token);
+      ck_assert_mem_eq(got->token_ids, want->token_ids, want->n_token * sizeof(int32_t));
+      ck_assert_mem_eq(got->logprobs, want->logprobs, want->n_token * sizeof(mv_logprob));
+      mv_result_free(&results[i]);
+    }
+  }
+  for (int i = 0; i < N_ASK; i++) mv_result_free(&t.plain[i]);
+  mv_model_close(model);
+  assert_no_report();
+}
+END_TEST
+
 /* ---- dumps ---- */
 
 static size_t free_memory(void) {
@@ -461,6 +541,7 @@ static Suite *suite(void) {
   tcase_add_test(t, the_engine_answers_as_on_the_cpu);
   tcase_add_test(t, the_embedded_checkpoint_answers_as_on_the_cpu);
   tcase_add_test(t, random_weights_are_the_cpus);
+  tcase_add_loop_test(t, drafts_and_tried_digits_change_no_bit, 0, 2);
   tcase_add_test(t, stages_can_be_dumped);
   tcase_add_test(t, a_plan_beyond_the_card_is_refused);
   suite_add_tcase(s, t);

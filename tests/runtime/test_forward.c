@@ -59,7 +59,13 @@ static void forward(setup *s, rows *r, const mv_tap *tap) {
       for (int axis = 0; axis < 3; axis++)
         r->position[axis * r->n + r->seqs[q].row0 + i] = r->seqs[q].pos0 + i;
   for (int i = 0; i < r->n; i++) r->want[i] = i;
-  mv_batch batch = {r->n, r->ids, r->position, r->seqs, r->n_seq, NULL, r->want, r->n, 0};
+  mv_batch batch = {.n_row = r->n,
+                    .ids = r->ids,
+                    .position = r->position,
+                    .seqs = r->seqs,
+                    .n_seq = r->n_seq,
+                    .want = r->want,
+                    .n_want = r->n};
   mv_decoder_forward(s->model, &s->act, &batch, s->cache, s->stride, s->logits, tap);
   ck_assert_int_eq(mv_device_status(&s->model->device, &err), MV_OK);
 }
@@ -149,7 +155,14 @@ static void forward_new(setup *s, rows *r, int n_new) {
       for (int axis = 0; axis < 3; axis++)
         r->position[axis * r->n + r->seqs[q].row0 + i] = r->seqs[q].pos0 + i;
   for (int i = 0; i < r->n; i++) r->want[i] = i;
-  mv_batch batch = {r->n, r->ids, r->position, r->seqs, r->n_seq, NULL, r->want, r->n, n_new};
+  mv_batch batch = {.n_row = r->n,
+                    .ids = r->ids,
+                    .position = r->position,
+                    .seqs = r->seqs,
+                    .n_seq = r->n_seq,
+                    .want = r->want,
+                    .n_want = r->n,
+                    .n_new = n_new};
   mv_decoder_forward(s->model, &s->act, &batch, s->cache, s->stride, s->logits, NULL);
   ck_assert_int_eq(mv_device_status(&s->model->device, &err), MV_OK);
 }
@@ -229,7 +242,12 @@ START_TEST(no_wanted_row_computes_no_logits) {
   rows r = {.n = 0};
   add_rows(&r, 0, 0, 40, pages_a);
   for (int i = 0; i < 40; i++) r.position[i] = r.position[40 + i] = r.position[80 + i] = i;
-  mv_batch batch = {40, r.ids, r.position, r.seqs, 1, NULL, r.want, 0, 0};
+  mv_batch batch = {.n_row = 40,
+                    .ids = r.ids,
+                    .position = r.position,
+                    .seqs = r.seqs,
+                    .n_seq = 1,
+                    .want = r.want};
   s.logits[0] = 123;
   mv_decoder_forward(s.model, &s.act, &batch, s.cache, s.stride, s.logits, NULL);
   ck_assert_float_eq(s.logits[0], 123);

@@ -48,6 +48,7 @@ static mv_request question(int kind, char words[900]) {
   q.ignore_eos = kind % 5 == 0;
   if (kind % 8 == 3) q.sampling.temperature = 0.9f, q.sampling.top_p = 0.8f;
   q.sampling.seed = (uint64_t)kind;
+  q.n_logprob = 0;
   return q;
 }
 
@@ -106,6 +107,7 @@ static void check_result(const open_request *o, const mv_result *r) {
     ck_assert_int_eq(r->finish, w->finish);
   }
   ck_assert_int_eq(memcmp(r->token_ids, w->token_ids, r->n_token * sizeof *r->token_ids), 0);
+  ck_assert_int_eq(memcmp(r->logprobs, w->logprobs, r->n_token * sizeof *r->logprobs), 0);
 }
 
 START_TEST(random_requests_in_little_memory) {
@@ -171,17 +173,60 @@ END_TEST
 
 /* ---- wrong drafts ---- */
 
-/* Drafts right up to a point of the true answer, and wrong from there. */
-static int spoil(void *user, const mv_job *job, int32_t *out, int n, int max) {
-  const int *right = user;
+static int32_t truth_at(const mv_job *job, int i) {
   const mv_result *w = &want[job->request.sampling.seed];
-  (void)n;
-  for (int i = 0; i < max; i++) {
-    size_t at = job->result.n_token + (size_t)i;
-    int32_t truth = at < w->n_token ? w->token_ids[at] : 5;
-    out[i] = i < *right ? truth : truth == 7 ? 8 : 7;
+  size_t at = job->result.n_token + (size_t)i;
+  return at < w->n_token ? w->token_ids[at] : 5;
+}
+
+/* Drafts right up to a point of the true answer, and wrong from there. */
+static void spoil(void *user, const mv_job *job, mv_draft *draft) {
+  const int *right = user;
+  draft->n = draft->max;
+  for (int i = 0; i < draft->max; i++) {
+    int32_t truth = truth_at(job, i);
+    draft->ids[i] = i < *right ? truth : truth == 7 ? 8 : 7;
   }
-  return max;
+}
+
+/* As many right drafts, and a "digit", among ten of which the right one is. */
+typedef struct branching {
+  mv_engine *engine;
+  int n_draft;
+} branching;
+
+static void branch(void *user, const mv_job *job, mv_draft *draft) {
+  branching *b = user;
+  draft->n = b->n_draft < draft->max ? b->n_draft : draft->max;
+  for (int i = 0; i < draft->n; i++) draft->ids[i] = truth_at(job, i);
+  draft->digit_next = 1;
+  b->engine->drafter.digits[job->ticket % 10] = truth_at(job, draft->n);
+}
+
+/* Twelve requests through an engine of these hooks, one of them cancelled; returns how many drafts
+ * were right. */
+static size_t ask_twelve(mv_engine *engine) {
+  mv_ticket ticket[12];
+  size_t n_left = 1, n_accepted = 0;
+  for (int i = 0; i < 12; i++) {
+    char words[900];
+    mv_request q = question(i * 5, words);
+    ck_assert_int_eq(mv_engine_submit(engine, &q, &ticket[i], &err), MV_OK);
+  }
+  for (int step = 0; n_left; step++) {
+    if (step == 3) mv_engine_cancel(engine, ticket[1]);
+    ck_assert_int_eq(mv_engine_step(engine, &n_left, &err), MV_OK);
+    check_pages(engine);
+  }
+  for (int i = 0; i < 12; i++) {
+    mv_result r;
+    ck_assert_int_eq(mv_engine_poll(engine, &ticket[i], &r, &err), 1);
+    check_result(&(open_request){0, i * 5, i == 1}, &r);
+    ck_assert_uint_le(r.n_accepted, r.n_drafted);
+    n_accepted += r.n_accepted;
+    mv_result_free(&r);
+  }
+  return n_accepted;
 }
 
 START_TEST(wrong_drafts_change_nothing) {
@@ -193,29 +238,40 @@ START_TEST(wrong_drafts_change_nothing) {
     for (int right = 0; right <= lengths[k]; right += 1 + lengths[k] / 5) {
       mv_engine_options options = {.max_draft = lengths[k], .max_batch = 4};
       mv_engine *engine;
-      mv_ticket ticket[12];
-      size_t n_left = 1;
       ck_assert_int_eq(mv_engine_new(&engine, model, &options, &err), MV_OK);
       engine->hooks = (mv_engine_hooks){.draft = spoil, .user = &right};
-      for (int i = 0; i < 12; i++) {
-        char words[900];
-        mv_request q = question(i * 5, words);
-        ck_assert_int_eq(mv_engine_submit(engine, &q, &ticket[i], &err), MV_OK);
-      }
-      for (int step = 0; n_left; step++) {
-        if (step == 3) mv_engine_cancel(engine, ticket[1]);
-        ck_assert_int_eq(mv_engine_step(engine, &n_left, &err), MV_OK);
-      }
-      for (int i = 0; i < 12; i++) {
-        mv_result r;
-        ck_assert_int_eq(mv_engine_poll(engine, &ticket[i], &r, &err), 1);
-        check_result(&(open_request){0, i * 5, i == 1}, &r);
-        ck_assert_uint_le(r.n_accepted, r.n_drafted);
-        if (!right) ck_assert_uint_eq(r.n_accepted, 0);
-        mv_result_free(&r);
-      }
+      size_t n_accepted = ask_twelve(engine);
+      if (!right) ck_assert_uint_eq(n_accepted, 0);
       mv_engine_free(engine);
     }
+  for (int i = 0; i < N_KIND; i++) mv_result_free(&want[i]);
+  for (int i = 0; i < N_PICTURE; i++) mv_image_free(&pictures[i]);
+  mv_model_close(model);
+}
+END_TEST
+
+/* Ten digits after the drafts, wherever in a page they fall, for as many requests as there are
+ * spare rows for; in the second model and precision, too. */
+START_TEST(tried_digits_change_nothing) {
+  static const int spare[] = {12, 31, 64, 1000};
+  model = open_reference(1 + _i / 2, _i % 2 ? MV_PRECISION_BF16 : MV_PRECISION_FP32);
+  make_pictures();
+  ask_alone();
+  for (int n_draft = 0; n_draft < 6; n_draft++) {
+    mv_engine_options options = {.max_batch = 5, .spare_rows = spare[n_draft % 4]};
+    mv_engine *engine;
+    if (n_draft % 2) options.kv_tokens = 2048; /* pages are rare */
+    ck_assert_int_eq(mv_engine_new(&engine, model, &options, &err), MV_OK);
+    branching b = {engine, n_draft};
+    engine->hooks = (mv_engine_hooks){.draft = branch, .user = &b};
+    size_t n_accepted = ask_twelve(engine);
+    mv_engine_stats s;
+    mv_engine_get_stats(engine, &s);
+    ck_assert_uint_gt(n_accepted, s.n_token * (size_t)n_draft / (size_t)(n_draft + 2));
+    printf("  %d drafts and a digit, %d rows: %.2f tokens a step of a request\n", n_draft,
+           options.spare_rows, (double)s.n_token / (double)s.n_verify);
+    mv_engine_free(engine);
+  }
   for (int i = 0; i < N_KIND; i++) mv_result_free(&want[i]);
   for (int i = 0; i < N_PICTURE; i++) mv_image_free(&pictures[i]);
   mv_model_close(model);
@@ -225,15 +281,15 @@ END_TEST
 /* ---- drawn tokens ---- */
 
 /* Right but for every fifth. */
-static int mostly_right(void *user, const mv_job *job, int32_t *out, int n, int max) {
+static void mostly_right(void *user, const mv_job *job, mv_draft *draft) {
   const mv_result *w = user;
-  (void)n;
-  for (int i = 0; i < max; i++) {
+  draft->n = draft->max;
+  for (int i = 0; i < draft->max; i++) {
     size_t at = job->result.n_token + (size_t)i;
-    out[i] = at < w->n_token ? w->token_ids[at] : 5;
-    if (at % 5 == 4) out[i] = out[i] == 9 ? 10 : 9;
+    int32_t *id = &draft->ids[i];
+    *id = at < w->n_token ? w->token_ids[at] : 5;
+    if (at % 5 == 4) *id = *id == 9 ? 10 : 9;
   }
-  return max;
 }
 
 static void answer(const mv_sampling *how, mv_engine_hooks hooks, int no_speculation,
@@ -321,6 +377,7 @@ static Suite *suite(void) {
   tcase_set_timeout(t, 3000);
   tcase_add_loop_test(t, random_requests_in_little_memory, 0, 2);
   tcase_add_test(t, wrong_drafts_change_nothing);
+  tcase_add_loop_test(t, tried_digits_change_nothing, 0, 4);
   tcase_add_loop_test(t, drafts_change_no_drawn_token, 0, 2);
   tcase_add_test(t, memory_is_flat_after_warm_up);
   suite_add_tcase(s, t);

@@ -56,8 +56,9 @@ static int replay(mv_drafter *d, const recorded *r, int max, int *n_drafted) {
   int32_t out[128];
   int n_step = 0, state = mv_drafter_start(d, mv_str_of("size"), r->prompt.ids, r->prompt.len);
   for (size_t at = 0; at < r->answer.len; n_step++) {
-    int right = 0,
-        n = mv_drafter_next(d, state, r->prompt.ids, r->prompt.len, r->answer.ids, at, max, out);
+    mv_draft draft = {.ids = out, .max = max};
+    mv_drafter_next(d, state, r->prompt.ids, r->prompt.len, r->answer.ids, at, &draft);
+    int right = 0, n = draft.n;
     while (right < n && at + (size_t)right < r->answer.len &&
            out[right] == r->answer.ids[at + (size_t)right])
       right++;
