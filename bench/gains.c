@@ -29,16 +29,16 @@ typedef struct gain {
   mv_engine_stats counts;   /* of the last run */
 } gain;
 
-/* Another token than the one that is known to come, or one that hardly ever does. */
-static int spoil(void *user, const mv_job *job, int32_t *out, int n, int max) {
+/* Another token than the one that is known to come, or one that hardly ever does; ten digits are
+ * tried after wrong drafts alone. */
+static void spoil(void *user, const mv_job *job, mv_draft *draft) {
   const bench_subject *s = user;
   int32_t last = s->model->head.n_out - 1;
-  (void)max;
-  for (int i = 0; i < n; i++) {
+  for (int i = 0; i < draft->n; i++) {
     size_t at = job->result.n_token + (size_t)i;
-    out[i] = at < job->n_forced && job->forced[at] == last ? last - 1 : last;
+    draft->ids[i] = at < job->n_forced && job->forced[at] == last ? last - 1 : last;
   }
-  return n;
+  if (!draft->n) draft->digit_next = 0;
 }
 
 static mv_status ask(bench_subject *s, const mode *m, int first, int n, gain *g, mv_error *err) {

@@ -29,22 +29,24 @@ static mv_model *open_on(const char *device, mv_precision precision) {
 
 /* The right answers, by ticket, and what is made of them. */
 typedef struct guesses {
+  mv_engine *engine;
   const mv_result *right;
   unsigned n_asked;
 } guesses;
 
-/* Another number of drafts each time, now and then none, often with a wrong one among them. */
-static int guess(void *user, const mv_job *job, int32_t *out, int n, int max) {
+/* Another number of drafts each time, now and then none, often with a wrong one among them; now and
+ * then a "digit" after them, among ten of which the right one is. */
+static void guess(void *user, const mv_job *job, mv_draft *draft) {
   guesses *g = user;
   const mv_result *right = &g->right[(job->ticket - 1) % N_ASK];
   unsigned draw = ++g->n_asked * 2654435761u >> 8;
-  n = (int)(draw % (unsigned)(max + 1));
-  for (int i = 0; i < n; i++) {
-    size_t at = job->result.n_token + (size_t)i;
-    if (at >= right->n_token) return i;
-    out[i] = right->token_ids[at] ^ (int32_t)(draw >> 8 & 15 && (draw >> 8 & 15) == (unsigned)i);
-  }
-  return n;
+  size_t at = job->result.n_token, end = at + draw % (unsigned)(draft->max + 1);
+  for (draft->n = 0; at < end && at < right->n_token; draft->n++, at++)
+    draft->ids[draft->n] =
+        right->token_ids[at] ^ (int32_t)(draw >> 8 & 15 && (draw >> 8 & 15) == (unsigned)draft->n);
+  if (at == right->n_token) return;
+  draft->digit_next = draw >> 12 & 1;
+  g->engine->drafter.digits[job->ticket % 10] = right->token_ids[at];
 }
 
 /* ---- answers ---- */
@@ -52,10 +54,15 @@ static int guess(void *user, const mv_job *job, int32_t *out, int n, int max) {
 /* One after another; with right answers, three at once with drafts that are right or nearly so. */
 static mv_engine *engine_for(mv_model *model, guesses *g) {
   mv_engine *engine;
-  mv_engine_options options = {
-      .max_batch = g ? 3 : 1, .max_rows = 16, .max_draft = 12, .no_speculation = !g};
+  mv_engine_options options = {.max_batch = g ? 3 : 1,
+                               .max_rows = 16,
+                               .max_draft = 12,
+                               .no_speculation = !g,
+                               .spare_rows = 40};
   ck_assert_msg(mv_engine_new(&engine, model, &options, &err) == MV_OK, "%s", err.msg);
-  if (g) engine->hooks = (mv_engine_hooks){.draft = guess, .user = g};
+  if (!g) return engine;
+  engine->hooks = (mv_engine_hooks){.draft = guess, .user = g};
+  g->engine = engine;
   return engine;
 }
 

@@ -39,8 +39,9 @@ static int wrong_drafts(const char *prompt, const char *answer, int *n_alone) {
   int n_wrong = 0, state = mv_drafter_start(&drafter, mv_str_of("size"), p.ids, p.len);
   *n_alone = 0;
   for (size_t at = 0; at < a.len; at++) {
-    int right = 0;
-    int n = mv_drafter_next(&drafter, state, p.ids, p.len, a.ids, at, MAX_DRAFT, out);
+    mv_draft draft = {.ids = out, .max = MAX_DRAFT};
+    mv_drafter_next(&drafter, state, p.ids, p.len, a.ids, at, &draft);
+    int right = 0, n = draft.n;
     while (right < n && at + (size_t)right < a.len && out[right] == a.ids[at + (size_t)right])
       right++;
     mv_drafter_told(&drafter, state, n, right);

@@ -157,14 +157,12 @@ static double now_ms(void) {
 }
 
 /* Another token than the answer's: what it is, the first mode has told. */
-static int spoil(void *user, const mv_job *job, int32_t *out, int n, int max) {
+static void spoil(void *user, const mv_job *job, mv_draft *draft) {
   const mv_result *truth = &want[job->ticket - *(mv_ticket *)user];
-  (void)max;
-  for (int i = 0; i < n; i++) {
+  for (int i = 0; i < draft->n; i++) {
     size_t at = job->result.n_token + (size_t)i;
-    out[i] = at < truth->n_token && truth->token_ids[at] == 'a' ? 'b' : 'a';
+    draft->ids[i] = at < truth->n_token && truth->token_ids[at] == 'a' ? 'b' : 'a';
   }
-  return n;
 }
 
 static void ask_all(const mode *m, outcome *best) {
