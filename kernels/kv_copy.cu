@@ -33,7 +33,7 @@ void mv_kv_copy_cuda(mv_device *device, const mv_kv_copy_dims *dims, const mv_kv
   size_t row = (size_t)dims->d_head * mv_dtype_bytes(dims->kv_dtype);
   assert(n_move <= MV_KV_MOVES && row % 16 == 0 && (uintptr_t)cache % 16 == 0);
   if (device->error.code != MV_OK || n_move == 0) return;
-  mv_kv_move padded[MV_KV_MOVES] = {}; /* to a power of two: cuda.h says why */
+  mv_kv_move padded[MV_KV_MOVES] = {}; /* to one of few sizes: cuda.h says why */
   unsigned n = 1;
   while (n < (unsigned)n_move) n *= 2;
   memcpy(padded, moves, (size_t)n_move * sizeof *moves);

@@ -14,17 +14,13 @@
  * knows. Drafts come from the script followed longest; without one, from an earlier occurrence of
  * the last tokens in the request's own text.
  *
- * Tokens a step on the real model's 19 recorded answers, simulated (rows computed a token):
+ * Tokens a step on the real model's recorded answers (rows computed a token), tests/tasks/
+ * test_replay.c; the second line with branches (runtime/branch.h) where a free digit comes next:
  *
- *                                                        drafts of 16   of 32          of 64
- *   as it is                                             8.73 (1.01)    10.80 (1.02)   12.49 (1.03)
- *   with ten rows for a free digit, where nothing else   10.42 (1.43)   14.00 (1.43)   17.05 (1.44)
- *   is drafted
+ *                       drafts of 16   of 32          of 64
+ *   scripts             8.81 (1.02)    10.62 (1.03)   12.25 (1.03)
+ *   and digits tried    10.33 (1.37)   14.14 (1.38)   16.62 (1.40)
  *
- * The second is not here. As a tree (kernels/attention.h) its digits would lie in other slots than
- * in plain decoding, and sums over keys are in the order of slots: the bits would differ. Exact is
- * a run of its own for every digit, with a copy of the last page: the newest token again and the
- * digit, twenty rows and ten copies for one token more; worth it where rows are idle.
  * Lengths computed from the coordinates before them would be guessed with 2.6 leading characters
  * right on average (38 lengths: the model's own arithmetic is rough): 4 to 5 steps of an
  * answer's 72.

