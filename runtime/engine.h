@@ -2,9 +2,10 @@
  *
  *   engine.c     the public calls: lists of jobs, threads
  *   pool.c       device memory: pages, image features, activations; what a job holds of it
- *   scheduler.c  which requests start, and the rows of a step
+ *   scheduler.c  which requests start, whose rows a step has, what comes of them
+ *   step.c       the rows of a step, and their way to tokens
  *   branch.c     digits that nobody can guess
- *   plan.c  bytes before they are taken
+ *   plan.c       bytes before they are taken
  */
 #ifndef MV_RUNTIME_ENGINE_H
 #define MV_RUNTIME_ENGINE_H
@@ -146,6 +147,12 @@ int mv_pool_room(mv_engine *engine, int n_page);
 void mv_pool_move(mv_engine *engine, mv_kv_move move);
 /* Takes back everything. */
 void mv_pool_end(mv_engine *engine, mv_job *job);
+
+/* ---- step.c ---- */
+
+/* Runs a batch of all running jobs' rows: their newest tokens, drafts, tried digits and chunks of
+ * prompts. What was picked is in rows.picks and rows.best. */
+mv_status mv_step_run(mv_engine *engine, mv_error *err);
 
 /* ---- scheduler.c ---- */
 

@@ -95,6 +95,18 @@ static inline size_t mv_job_length(const mv_job *job) {
   return job->result.n_prompt + job->result.n_token;
 }
 
+static inline int mv_job_in_prefill(const mv_job *job) { return job->n_kv < job->result.n_prompt; }
+
+static inline size_t mv_job_prompt_left(const mv_job *job) {
+  return job->result.n_prompt - job->n_kv;
+}
+
+/* Whether this step, with the chunk of the prompt that it has, gives a token. */
+static inline int mv_job_answers_next(const mv_job *job) {
+  return !job->is_done &&
+         (!mv_job_in_prefill(job) || mv_job_prompt_left(job) == (size_t)job->n_chunk);
+}
+
 /* What the engine lets a request have. */
 typedef struct mv_job_limits {
   size_t max_tokens; /* 0: the model's context */

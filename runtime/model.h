@@ -70,6 +70,9 @@ struct mv_model {
   const float *final_norm; /* [d] */
 };
 
+/* Loads all tensors from model->checkpoint, whose device and precision are chosen. model_load.c */
+mv_status mv_model_load(mv_model *model, mv_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,11 +1,9 @@
-/* Which requests start, the rows of a step, and what its tokens mean.
+/* Which requests start, whose rows a step has, and what its tokens mean.
  *
  * A step's rows: first the tokens being generated, one a running request and its drafts, then
  * chunks of prompts, the shortest remainder first. Only prompts are limited by max_rows: requests
  * that are answering are never kept waiting by those that are not yet.
  */
-#include <assert.h>
-#include <string.h>
 
 #include "runtime/branch.h"
 
@@ -15,7 +13,6 @@
 #define MIN_PATTERN 12   /* tokens of an answer that is worth keeping for drafts */
 #define FEW_ANSWERS 4    /* so many at once leave rows idle, which drafts may waste */
 #define MAX_UNSERVED 8   /* steps that a started prompt may go without rows */
-#define MIN_BEST 4096    /* log-probabilities: 32 of each of 128 rows */
 
 /* ---- lists ---- */
 
@@ -44,16 +41,12 @@ mv_job *mv_job_list_take(mv_job_list *list, mv_job *before) {
 
 /* ---- starting ---- */
 
-static int in_prefill(const mv_job *job) { return job->n_kv < job->result.n_prompt; }
-
-static size_t prompt_left(const mv_job *job) { return job->result.n_prompt - job->n_kv; }
-
 /* How much of a prompt is being computed for another right now. */
 static size_t coming_prefix(const mv_engine *e, const mv_job *job) {
   size_t most = 0;
   for (int i = 0; i < e->n_running; i++) {
     const mv_job *other = e->running[i];
-    if (!in_prefill(other) || other->dump) continue;
+    if (!mv_job_in_prefill(other) || other->dump) continue;
     size_t n = job->result.n_prompt < other->result.n_prompt ? job->result.n_prompt
                                                              : other->result.n_prompt;
     size_t same = 0;
@@ -108,7 +101,7 @@ static int has_enough(const mv_engine *e, const mv_job *next) {
   size_t ready = 0, seeing = 0, max = (size_t)e->options.max_rows;
   for (int i = 0; i < e->n_running; i++) {
     const mv_job *job = e->running[i];
-    if (in_prefill(job)) *(job->is_seeing ? &seeing : &ready) += prompt_left(job);
+    if (mv_job_in_prefill(job)) *(job->is_seeing ? &seeing : &ready) += mv_job_prompt_left(job);
   }
   int ahead = e->sees_beside && !seeing && next->request.n_image;
   return seeing >= max || ready >= (ahead ? 2 * max : max);
@@ -141,84 +134,6 @@ static void start_jobs(mv_engine *e) {
   }
 }
 
-/* ---- rows ---- */
-
-static int32_t *add_row(mv_step_rows *r, int32_t id) {
-  r->ids[r->n_row] = id;
-  return r->place + 3 * (size_t)r->n_row++;
-}
-
-/* The last n_row rows are tokens of one sequence, from pos0 on. */
-static void add_run(mv_step_rows *r, const int32_t *pages, int n_row, size_t pos0) {
-  r->seqs[r->n_seq++] = (mv_seq_rows){r->n_row - n_row, n_row, (int)pos0, pages, NULL};
-}
-
-static int add_want(mv_step_rows *r, const mv_job *job, int row, size_t index) {
-  r->want[r->n_want] = row;
-  r->sample[r->n_want] = mv_sampler_row(&job->sampler, index);
-  if (job->request.n_logprob > r->n_best) r->n_best = job->request.n_logprob;
-  return r->n_want++;
-}
-
-/* Token `index` of the answer, as a row. */
-static void add_answer_row(mv_step_rows *r, const mv_job *job, size_t index, int32_t id) {
-  int32_t *place = add_row(r, id), p = job->next_position + (int32_t)index;
-  place[0] = place[1] = place[2] = p;
-}
-
-/* Ten digits, each as the token after the drafts. */
-static void add_branch_rows(mv_engine *e, mv_job *job, size_t index) {
-  mv_step_rows *r = &e->rows;
-  for (int k = 0; k < job->branches.n; k++) {
-    add_answer_row(r, job, index, e->drafter.digits[k]);
-    add_want(r, job, r->n_row - 1, index + 1);
-    add_run(r, mv_branch_pages(job, k), 1, (size_t)job->branches.at);
-  }
-  r->n_echo += mv_branch_echo(job, r->echo + r->n_echo);
-}
-
-/* The newest token, unless the prompt's last row stands for it, and the drafts after it. */
-static void add_answer_rows(mv_engine *e, mv_job *job) {
-  mv_step_rows *r = &e->rows;
-  size_t n_token = job->result.n_token, pos0 = mv_job_length(job);
-  int row0 = r->n_row, n_seen = job->sampler.n_seen, n_draft = job->draft.n;
-  if (n_token) {
-    pos0--;
-    add_answer_row(r, job, n_token - 1, job->result.token_ids[n_token - 1]);
-    job->base_want = add_want(r, job, row0, n_token);
-  }
-  job->draft_want = r->n_want;
-  for (int i = 0; i < n_draft; i++) {
-    mv_sampler_note(&job->sampler, job->draft.ids[i]);
-    add_answer_row(r, job, n_token + (size_t)i, job->draft.ids[i]);
-    add_want(r, job, r->n_row - 1, n_token + (size_t)i + 1);
-  }
-  mv_sampler_forget(&job->sampler, n_seen);
-  if (r->n_row > row0) add_run(r, job->pages, r->n_row - row0, pos0);
-  add_branch_rows(e, job, n_token + (size_t)n_draft);
-}
-
-/* The id a row is embedded by: a token, or ~i for row i of the image features. */
-static int32_t prompt_id(const mv_engine *e, const mv_job *job, size_t i) {
-  for (int k = 0; k < job->request.n_image; k++) {
-    const mv_job_image *image = &job->images[k];
-    if (i >= image->token0 && i < image->token0 + (size_t)image->n_token)
-      return ~(e->seen.entries[image->entry].row0 + (int32_t)(i - image->token0));
-  }
-  return job->result.prompt_ids[i];
-}
-
-static void add_prompt_rows(mv_engine *e, mv_job *job, int n_row) {
-  mv_step_rows *r = &e->rows;
-  size_t n = job->result.n_prompt;
-  for (size_t i = job->n_kv; i < job->n_kv + (size_t)n_row; i++) {
-    int32_t *place = add_row(r, prompt_id(e, job, i));
-    for (size_t axis = 0; axis < 3; axis++) place[axis] = job->position[axis * n + i];
-  }
-  add_run(r, job->pages, n_row, job->n_kv);
-  if (prompt_left(job) == (size_t)n_row) job->base_want = add_want(r, job, r->n_row - 1, 0);
-}
-
 /* ---- shares of a step ---- */
 
 /* A prompt whose images are still being seen waits for a later step, unless this one would have no
@@ -240,10 +155,11 @@ static mv_job *next_prompt(const mv_engine *e) {
   mv_job *best = NULL;
   for (int i = 0; i < e->n_running; i++) {
     mv_job *job = e->running[i];
-    if (job->is_done || job->is_seeing || !in_prefill(job) || job->n_chunk) continue;
+    if (job->is_done || job->is_seeing || !mv_job_in_prefill(job) || job->n_chunk) continue;
     int urgent = job->n_wait > MAX_UNSERVED;
     if (!best || urgent > (best->n_wait > MAX_UNSERVED) ||
-        (urgent == (best->n_wait > MAX_UNSERVED) && prompt_left(job) < prompt_left(best)))
+        (urgent == (best->n_wait > MAX_UNSERVED) &&
+         mv_job_prompt_left(job) < mv_job_prompt_left(best)))
       best = job;
   }
   return best;
@@ -253,15 +169,11 @@ static void share_prompts(mv_engine *e) {
   int left = e->options.max_rows;
   for (int i = 0; i < e->n_running; i++) e->running[i]->n_chunk = 0;
   for (mv_job *job; left > 0 && (job = next_prompt(e)) != NULL; left -= job->n_chunk) {
-    job->n_chunk = prompt_left(job) < (size_t)left ? (int)prompt_left(job) : left;
+    job->n_chunk = mv_job_prompt_left(job) < (size_t)left ? (int)mv_job_prompt_left(job) : left;
     job->n_wait = 0;
   }
   for (int i = 0; i < e->n_running; i++)
-    if (in_prefill(e->running[i]) && !e->running[i]->n_chunk) e->running[i]->n_wait++;
-}
-
-static int answers_next(const mv_job *job) {
-  return !job->is_done && (!in_prefill(job) || prompt_left(job) == (size_t)job->n_chunk);
+    if (mv_job_in_prefill(e->running[i]) && !e->running[i]->n_chunk) e->running[i]->n_wait++;
 }
 
 static void draft_for(mv_engine *e, mv_job *job, int max) {
@@ -277,130 +189,18 @@ static void draft_for(mv_engine *e, mv_job *job, int max) {
 /* Rows with logits beyond one a request are shared evenly among those that answer. */
 static void draft_ahead(mv_engine *e) {
   int left = e->max_verify - e->n_running, n_answering = 0, n_row = 0;
-  for (int i = 0; i < e->n_running; i++) n_answering += answers_next(e->running[i]);
+  for (int i = 0; i < e->n_running; i++) n_answering += mv_job_answers_next(e->running[i]);
   e->drafter.floor = n_answering <= FEW_ANSWERS ? 0.15 : 0.5;
   n_row = n_answering;
   for (int i = 0; i < e->n_running; i++) {
     mv_job *job = e->running[i];
     job->draft.n = job->draft.digit_next = 0;
-    if (job->drafts < 0 || !answers_next(job)) continue;
+    if (job->drafts < 0 || !mv_job_answers_next(job)) continue;
     draft_for(e, job, left / n_answering--);
     left -= job->draft.n;
     n_row += job->draft.n;
   }
   mv_branch_plan(e, n_row, left);
-}
-
-/* ---- the batch ---- */
-
-static void on_stage(void *user, const char *name, int layer, const void *rows, mv_dtype dtype,
-                     int n_row, int d) {
-  mv_engine *e = user;
-  mv_dump *dump = e->running[0]->dump;
-  if (dump && e->running[0]->n_chunk) mv_dump_rows(dump, name, layer, rows, dtype, n_row, d);
-}
-
-static void on_layer(void *user, int layer, int n_layer) {
-  mv_engine *e = user;
-  for (int i = 0; i < e->n_running; i++) {
-    const mv_request *q = &e->running[i]->request;
-    if (e->running[i]->n_chunk && q->on_progress)
-      q->on_progress(q->user, "prefill", (size_t)layer, (size_t)n_layer);
-  }
-}
-
-/* Rows of no sequence, and wants that want the first one's again, of which nothing is taken: a step
- * of one of a few sizes is one that the device has recorded. */
-static void fill_up(mv_step_rows *r, int max_rows) {
-  static const mv_sample_row greedy = {.top_p = 1, .penalty = 1};
-  r->n_full_row = mv_step_size(r->n_row) < max_rows ? mv_step_size(r->n_row) : max_rows;
-  r->n_full_want = mv_step_size(r->n_want);
-  for (int row = r->n_row; row < r->n_full_row; row++) {
-    r->ids[row] = 0;
-    memset(r->place + 3 * (size_t)row, 0, 3 * sizeof *r->place);
-  }
-  for (int i = r->n_want; i < r->n_full_want; i++) {
-    r->want[i] = r->want[0];
-    r->sample[i] = greedy;
-  }
-}
-
-static void collect_rows(mv_engine *e) {
-  mv_step_rows *r = &e->rows;
-  r->n_row = r->n_seq = r->n_want = r->n_best = r->n_echo = 0;
-  for (int i = 0; i < e->n_running; i++) {
-    mv_job *job = e->running[i];
-    job->base_want = -1;
-    if (answers_next(job)) add_answer_rows(e, job);
-  }
-  r->n_new = r->n_row;
-  for (int i = 0; i < e->n_running; i++)
-    if (e->running[i]->n_chunk) add_prompt_rows(e, e->running[i], e->running[i]->n_chunk);
-  r->n_full_row = r->n_row;
-  r->n_full_want = r->n_want;
-  if (e->model->device.records_steps && r->n_new == r->n_row) fill_up(r, e->decoder.max_rows);
-  for (int row = 0; row < r->n_full_row; row++)
-    for (int axis = 0; axis < 3; axis++)
-      r->position[axis * r->n_full_row + row] = r->place[3 * row + axis];
-}
-
-/* Room for what requests with many log-probabilities want; where it is is part of what a recorded
- * step is, so it moves for none but those with very many. */
-static mv_status reserve_best(mv_engine *e, mv_error *err) {
-  mv_step_rows *r = &e->rows;
-  size_t n = (size_t)r->n_full_want * (size_t)r->n_best, bytes;
-  if (n <= r->best_cap) return MV_OK;
-  if (n < MIN_BEST) n = MIN_BEST;
-  e->model->ops->free(&e->model->device, e->best);
-  mv_free(r->best);
-  r->best_cap = 0;
-  if (!mv_mul_size(n, sizeof *r->best, &bytes))
-    return mv_fail(err, MV_ERR_MEMORY, "no memory for log-probabilities");
-  r->best = mv_alloc(bytes);
-  e->best = e->model->ops->alloc(&e->model->device, bytes);
-  if (!r->best) return mv_fail(err, MV_ERR_MEMORY, "no memory for log-probabilities");
-  MV_TRY(mv_device_status(&e->model->device, err));
-  r->best_cap = n;
-  return MV_OK;
-}
-
-/* Rows through the decoder to tokens. A step of tokens alone may be recorded by the device. */
-static mv_status run_batch(mv_engine *e, mv_error *err) {
-  mv_step_rows *r = &e->rows;
-  mv_model *m = e->model;
-  mv_tap tap = {on_stage, on_layer, e};
-  int records = r->n_new == r->n_row, again;
-  mv_step_counts was = m->device.steps;
-  mv_batch batch = {.n_row = r->n_full_row,
-                    .ids = r->ids,
-                    .position = r->position,
-                    .seqs = r->seqs,
-                    .n_seq = r->n_seq,
-                    .image_rows = e->image_rows,
-                    .want = r->want,
-                    .n_want = r->n_full_want,
-                    .n_new = records ? r->n_full_row : r->n_new,
-                    .echo = r->echo,
-                    .n_echo = r->n_echo};
-  mv_sample_dims dims = {r->n_full_want, m->head.n_out, r->n_best};
-  MV_TRY(reserve_best(e, err));
-  do {
-    if (records) m->ops->step_begin(&m->device);
-    mv_decoder_forward(m, &e->decoder, &batch, e->cache, mv_pool_stride(e), e->logits,
-                       records ? NULL : &tap);
-    if (r->n_want)
-      m->ops->sample(&m->device, &dims, r->sample, e->logits, e->picks, r->n_best ? e->best : NULL);
-    again = records && m->ops->step_end(&m->device);
-  } while (again);
-  e->count.n_recorded += m->device.steps.n_recorded - was.n_recorded;
-  e->count.n_replayed += m->device.steps.n_replayed - was.n_replayed;
-  if (r->n_want) {
-    size_t n = (size_t)r->n_want;
-    m->ops->download(&m->device, r->picks, e->picks, n * sizeof *r->picks);
-    if (r->n_best)
-      m->ops->download(&m->device, r->best, e->best, n * (size_t)r->n_best * sizeof *r->best);
-  }
-  return mv_device_status(&m->device, err);
 }
 
 /* ---- what came of it ---- */
@@ -468,7 +268,7 @@ static void advance(mv_engine *e, mv_job *job) {
   if (job->n_chunk) {
     job->n_kv += (size_t)job->n_chunk;
     mv_pool_keep_prefix(e, job);
-    if (in_prefill(job)) return;
+    if (mv_job_in_prefill(job)) return;
     mv_pool_drop_images(e, job);
     if (job->dump) write_dump(e, job);
   }
@@ -515,8 +315,7 @@ mv_status mv_scheduler_step(mv_engine *e, mv_error *err) {
   share_prompts(e);
   draft_ahead(e);
   if (e->n_running) {
-    collect_rows(e);
-    mv_status status = run_batch(e, &why);
+    mv_status status = mv_step_run(e, &why);
     e->count.n_step++;
     e->count.n_new_row += (uint64_t)e->rows.n_new;
     e->count.n_prompt_row += (uint64_t)(e->rows.n_row - e->rows.n_new);
