@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "bench/bench.h"
-#include "bench/compare.h"
 #include "bench/roofline.h"
 #include "bench/subject.h"
 
@@ -141,7 +140,15 @@ static mv_status measure_batch(bench_subject *s, const latency_options *o, int f
   return bench_samples_finish(s->samples, BENCH_N_SAMPLE, err);
 }
 
-static mv_status measure(bench_subject *s, latency_options *o, mv_buf *json, mv_error *err) {
+typedef struct latency {
+  bench_subject subject;
+  latency_options *o;
+} latency;
+
+static mv_status measure(void *user, mv_buf *json, mv_error *err) {
+  latency *l = user;
+  bench_subject *s = &l->subject;
+  latency_options *o = l->o;
   bench_roofline roofline;
   int n_ask = 0, first = 0;
   MV_TRY(check(o, err));
@@ -162,23 +169,9 @@ static mv_status measure(bench_subject *s, latency_options *o, mv_buf *json, mv_
 
 int mv_bench_latency_main(int argc, char **argv, const char *default_model) {
   latency_options o;
-  bench_subject s = {0};
-  mv_buf json = {0};
-  mv_error err = {0};
+  latency l = {.o = &o};
   int code = parse(argc, argv, &o);
   if (code) return code;
-  if (o.subject.help) {
-    fputs(help_text, stdout);
-    return 0;
-  }
-  if (!o.subject.model) o.subject.model = default_model;
-  o.subject.argc = argc;
-  o.subject.argv = argv;
-  if (measure(&s, &o, &json, &err) != MV_OK)
-    code = bench_failed("latency", &err);
-  else
-    code = bench_finish("latency", &json, o.subject.json, o.subject.compare);
-  mv_buf_free(&json);
-  bench_subject_close(&s);
-  return code;
+  bench_run run = {"latency", help_text, measure, &l, argc, argv};
+  return bench_subject_run(&run, &l.subject, &o.subject, default_model);
 }

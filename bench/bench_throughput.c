@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "bench/bench.h"
-#include "bench/compare.h"
 #include "bench/gains.h"
 #include "bench/subject.h"
 #include "runtime/model.h"
@@ -14,6 +13,7 @@ typedef struct throughput_options {
 } throughput_options;
 
 typedef struct throughput {
+  const throughput_options *o;
   bench_subject subject;
   bench_sample request_rate,
       output_rate; /* of each run: their `ms` are requests, tokens a second */
@@ -89,7 +89,9 @@ static void write_json(mv_json_writer *w, const throughput *t, const throughput_
 
 /* ---- */
 
-static mv_status measure(throughput *t, const throughput_options *o, mv_buf *json, mv_error *err) {
+static mv_status measure(void *user, mv_buf *json, mv_error *err) {
+  throughput *t = user;
+  const throughput_options *o = t->o;
   bench_subject *s = &t->subject;
   mv_json_writer w = {.out = json};
   if (o->n_request < 1 || o->n_run < 1)
@@ -115,26 +117,14 @@ static mv_status measure(throughput *t, const throughput_options *o, mv_buf *jso
 
 int mv_bench_throughput_main(int argc, char **argv, const char *default_model) {
   throughput_options o;
-  throughput t = {.request_rate = {.name = "request_throughput"},
+  throughput t = {.o = &o,
+                  .request_rate = {.name = "request_throughput"},
                   .output_rate = {.name = "output_throughput"}};
-  mv_buf json = {0};
-  mv_error err = {0};
   int code = parse(argc, argv, &o);
   if (code) return code;
-  if (o.subject.help) {
-    fputs(help_text, stdout);
-    return 0;
-  }
-  if (!o.subject.model) o.subject.model = default_model;
-  o.subject.argc = argc;
-  o.subject.argv = argv;
-  if (measure(&t, &o, &json, &err) != MV_OK)
-    code = bench_failed("throughput", &err);
-  else
-    code = bench_finish("throughput", &json, o.subject.json, o.subject.compare);
-  mv_buf_free(&json);
+  bench_run run = {"throughput", help_text, measure, &t, argc, argv};
+  code = bench_subject_run(&run, &t.subject, &o.subject, default_model);
   bench_sample_free(&t.request_rate);
   bench_sample_free(&t.output_rate);
-  bench_subject_close(&t.subject);
   return code;
 }

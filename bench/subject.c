@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/compare.h"
 #include "bench/memory_use.h"
 #include "runtime/clock.h"
 #include "runtime/engine.h"
@@ -353,4 +354,25 @@ void bench_subject_figures(mv_json_writer *w, const bench_subject *s) {
   for (int i = 0; i < BENCH_N_SAMPLE; i++) bench_sample_json(w, &s->samples[i]);
   bench_gpu_meter_json(w, &s->meter, s->n_done, s->n_output);
   bench_memory_json(w, s->model, s->engine, s->o);
+}
+
+int bench_subject_run(const bench_run *run, bench_subject *s, bench_subject_options *o,
+                      const char *default_model) {
+  mv_buf json = {0};
+  mv_error err = {0};
+  int code;
+  if (o->help) {
+    fputs(run->help, stdout);
+    return 0;
+  }
+  if (!o->model) o->model = default_model;
+  o->argc = run->argc;
+  o->argv = run->argv;
+  if (run->measure(run->user, &json, &err) == MV_OK)
+    code = bench_finish(run->name, &json, o->json, o->compare);
+  else
+    code = bench_failed(run->name, &err);
+  mv_buf_free(&json);
+  bench_subject_close(s);
+  return code;
 }

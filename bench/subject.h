@@ -102,6 +102,20 @@ mv_status bench_subject_open(bench_subject *s, const bench_subject_options *o, i
                              mv_error *err);
 void bench_subject_close(bench_subject *s);
 
+/* A command that measures a subject: its name and help, and what fills json with its figures. */
+typedef struct bench_run {
+  const char *name, *help;
+  mv_status (*measure)(void *user, mv_buf *json, mv_error *err);
+  void *user;
+  int argc;
+  char **argv;
+} bench_run;
+
+/* The rest of its main, options being parsed: help, or measuring, comparing, closing. Returns the
+ * exit status. */
+int bench_subject_run(const bench_run *run, bench_subject *s, bench_subject_options *o,
+                      const char *default_model);
+
 void bench_subject_reset(bench_subject *s);
 /* A new engine in place of the last one, and a reset. */
 mv_status bench_subject_restart(bench_subject *s, const mv_engine_options *options, mv_error *err);

@@ -52,8 +52,9 @@ static void add_rows(rows *r, int sequence, int pos0, int n, const int32_t *page
   r->n += n;
 }
 
-/* Runs the batch; the logits of every row end up in s->logits. */
-static void forward(setup *s, rows *r, const mv_tap *tap) {
+/* Runs the batch, its first n_new rows as tokens being generated; the logits of every row end up in
+ * s->logits. */
+static void forward_new(setup *s, rows *r, int n_new, const mv_tap *tap) {
   for (int q = 0; q < r->n_seq; q++)
     for (int i = 0; i < r->seqs[q].n_row; i++)
       for (int axis = 0; axis < 3; axis++)
@@ -65,10 +66,13 @@ static void forward(setup *s, rows *r, const mv_tap *tap) {
                     .seqs = r->seqs,
                     .n_seq = r->n_seq,
                     .want = r->want,
-                    .n_want = r->n};
+                    .n_want = r->n,
+                    .n_new = n_new};
   mv_decoder_forward(s->model, &s->act, &batch, s->cache, s->stride, s->logits, tap);
   ck_assert_int_eq(mv_device_status(&s->model->device, &err), MV_OK);
 }
+
+static void forward(setup *s, rows *r, const mv_tap *tap) { forward_new(s, r, 0, tap); }
 
 static const int32_t pages_a[] = {3, 9, 1, 12, 5}, pages_b[] = {0, 7, 2, 15, 4};
 
@@ -148,44 +152,24 @@ START_TEST(decoding_in_a_batch_gives_the_bits_of_decoding_alone) {
 }
 END_TEST
 
-/* Runs the batch with its first n_new rows as tokens being generated. */
-static void forward_new(setup *s, rows *r, int n_new) {
-  for (int q = 0; q < r->n_seq; q++)
-    for (int i = 0; i < r->seqs[q].n_row; i++)
-      for (int axis = 0; axis < 3; axis++)
-        r->position[axis * r->n + r->seqs[q].row0 + i] = r->seqs[q].pos0 + i;
-  for (int i = 0; i < r->n; i++) r->want[i] = i;
-  mv_batch batch = {.n_row = r->n,
-                    .ids = r->ids,
-                    .position = r->position,
-                    .seqs = r->seqs,
-                    .n_seq = r->n_seq,
-                    .want = r->want,
-                    .n_want = r->n,
-                    .n_new = n_new};
-  mv_decoder_forward(s->model, &s->act, &batch, s->cache, s->stride, s->logits, NULL);
-  ck_assert_int_eq(mv_device_status(&s->model->device, &err), MV_OK);
-}
-
-/* However many rows of either kind share a step: 1 to 70 drafts, a prompt's last 3 rows or 90. */
 START_TEST(either_kind_of_row_gives_its_bits_whatever_shares_the_step) {
   static const int n_draft[] = {1, 5, 33, 70}, n_chunk[] = {3, 90, 40, 1};
   for (int p = MV_PRECISION_BF16; p <= MV_PRECISION_FP32; p++) {
     setup s = set_up((mv_precision)p);
     rows first = {.n = 0}, drafts = {.n = 0}, prompt = {.n = 0};
     add_rows(&first, 0, 0, 100, pages_a);
-    forward_new(&s, &first, 0);
+    forward_new(&s, &first, 0, NULL);
     add_rows(&drafts, 0, 100, 70, pages_a);
-    forward_new(&s, &drafts, 70);
+    forward_new(&s, &drafts, 70, NULL);
     float *want = copy_of(&s, 70);
     add_rows(&prompt, 1, 0, 90, pages_b);
-    forward_new(&s, &prompt, 0);
+    forward_new(&s, &prompt, 0, NULL);
     float *want_prompt = copy_of(&s, 90);
     for (int i = 0; i < 4; i++) {
       rows both = {.n = 0};
       add_rows(&both, 0, 100, n_draft[i], pages_a);
       add_rows(&both, 1, 90 - n_chunk[i], n_chunk[i], pages_b);
-      forward_new(&s, &both, n_draft[i]);
+      forward_new(&s, &both, n_draft[i], NULL);
       assert_rows(&s, want, 0, n_draft[i], "drafts beside a prompt");
       size_t row = (size_t)s.n_vocab;
       ck_assert_int_eq(
