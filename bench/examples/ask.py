@@ -20,7 +20,8 @@ class Error(c.Structure):
 
 class ModelOptions(c.Structure):
     _fields_ = [("dir", c.c_char_p), ("random", c.c_char_p), ("device", c.c_char_p), ("precision", c.c_int),
-                ("n_thread", c.c_int), ("on_progress", c.c_void_p), ("user", c.c_void_p)]
+                ("n_thread", c.c_int), ("ranges", c.c_int), ("profile", c.c_int),
+                ("on_progress", c.c_void_p), ("user", c.c_void_p)]
 
 
 class Sampling(c.Structure):
@@ -41,7 +42,9 @@ class Request(c.Structure):
 class Result(c.Structure):
     _fields_ = [("status", c.c_int), ("prompt_ids", c.POINTER(c.c_int32)), ("n_prompt", c.c_size_t),
                 ("token_ids", c.POINTER(c.c_int32)), ("n_token", c.c_size_t), ("text", Buf),
-                ("finish", c.c_int), ("pad", c.c_byte * 256)]
+                ("finish", c.c_int), ("n_image_token", c.c_size_t), ("n_cached_token", c.c_size_t),
+                ("n_cached_image", c.c_size_t), ("n_step", c.c_size_t), ("n_drafted", c.c_size_t),
+                ("n_accepted", c.c_size_t), ("rest", c.c_byte * 256)]
 
 
 def check(status, error):

@@ -17,7 +17,7 @@ LIBRARY = os.path.join(HERE, "..", "..", "build", "libmedvision.so")
 class EngineOptions(c.Structure):
     _fields_ = [("max_tokens", c.c_size_t), ("kv_tokens", c.c_size_t), ("max_batch", c.c_int),
                 ("max_rows", c.c_int), ("image_tokens", c.c_size_t), ("max_draft", c.c_int),
-                ("no_prefix_cache", c.c_int), ("no_vision_cache", c.c_int),
+                ("spare_rows", c.c_int), ("no_prefix_cache", c.c_int), ("no_vision_cache", c.c_int),
                 ("no_speculation", c.c_int)]
 
 
@@ -57,6 +57,8 @@ class Engine:
         result = ask.Result()
         self.mv.mv_engine_poll(self.engine, c.byref(self.ticket), c.byref(result), c.byref(self.error))
         ask.check(result.status, self.error)
+        if result.n_cached_token or result.n_drafted:
+            sys.exit("a prefix was cached or tokens were drafted: that is not what the peers do")
         tokens = result.token_ids[:result.n_token]
         self.mv.mv_result_free(c.byref(result))
         self.running = False

@@ -8,6 +8,7 @@ import ast
 import glob
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,7 +17,10 @@ import unittest
 
 PROGRAM = None
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "bench"))
+for folder in "bench", "bench/examples", "bench/peers":
+    sys.path.insert(0, os.path.join(ROOT, folder))
+import ask  # noqa: E402
+import medvision_cpu  # noqa: E402
 import results  # noqa: E402
 SERVER = os.path.join(ROOT, "bench/peers/server.sh")
 PEERS = ("vllm vllm-encoder-graphs vllm-ngram vllm-suffix vllm-fp8 sglang sglang-ngram llama-cpp-cpu "
@@ -27,6 +31,27 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return str(s.getsockname()[1])
+
+
+def members(name):
+    """The names in a structure of the public header, in order."""
+    with open(os.path.join(ROOT, "runtime/medvision.h"), encoding="utf-8") as f:
+        text = re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S)
+    body = re.search(r"typedef struct %s {(.*?)\n} %s;" % (name, name), text, re.S).group(1)
+    return [re.findall(r"\w+", re.sub(r"\(\*(\w+)\)\(.*", r"\1", part))[-1]
+            for line in body.split(";") if line.strip() for part in line.split("," if "(" not in line else ";")]
+
+
+class Structures(unittest.TestCase):
+    """A member more in the header, and Python would write no_prefix_cache where another is read."""
+
+    def test_python_has_those_of_the_header(self):
+        for name, structure in (("mv_engine_options", medvision_cpu.EngineOptions), ("mv_request", ask.Request),
+                                ("mv_model_options", ask.ModelOptions), ("mv_sampling", ask.Sampling)):
+            with self.subTest(name):
+                self.assertEqual([field[0] for field in structure._fields_], members(name))
+        ours = [field[0] for field in ask.Result._fields_][:-1]
+        self.assertEqual(ours, members("mv_result")[:len(ours)])
 
 
 class Peers(unittest.TestCase):
