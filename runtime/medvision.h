@@ -213,8 +213,9 @@ typedef struct mv_engine_options {
   int max_rows;      /* rows of one step: prompts in chunks, and tokens; 0: 1024 */
   size_t image_tokens; /* image features kept; 0: 4096, and grows like kv_tokens */
   int max_draft;       /* tokens guessed ahead for one request; 0: 32 */
-  int spare_rows;      /* rows a step may grow to with digits tried at random where none can be
-                          guessed; 0: as many as cost the device nothing, -1: none */
+  int spare_rows;      /* rows that a step may have for the sake of trying all ten digits where one
+                          comes that nobody can guess; 0: as many as cost the device nothing (of a
+                          CPU none), -1: none */
   int no_prefix_cache; /* 1: every prompt is computed whole */
   int no_vision_cache; /* 1: every image is seen again */
   int no_speculation;  /* 1: one token a step */
