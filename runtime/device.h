@@ -27,8 +27,7 @@ typedef struct mv_device {
   int n_thread;       /* threads an operation may use */
   int has_bf16;       /* bf16 arithmetic in hardware: what --dtype auto goes by */
   int slice_rows;     /* rows of an MLP at a time: bounds the widest buffers */
-  int free_rows; /* a step of so many rows takes about as long as one of a single row; 0: none does
-                  */
+  int free_rows;      /* a step of so many takes hardly longer than of one; 0: each costs */
   int ff_multiple;    /* MLP widths are padded to a multiple of this at load, with zeros */
   int copies_weights; /* `place` copies: what it was given may be freed */
   int has_side_lane;  /* MV_LANE_SIDE of kernels/ops.h is a queue of its own; 0 makes it the main */
