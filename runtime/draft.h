@@ -19,7 +19,7 @@
  *
  *                       drafts of 16   of 32          of 64
  *   scripts             8.81 (1.02)    10.62 (1.03)   12.25 (1.03)
- *   and digits tried    10.33 (1.37)   14.14 (1.38)   16.62 (1.40)
+ *   and digits tried    10.35 (1.36)   14.23 (1.36)   16.62 (1.38)
  *
  * Lengths computed from the coordinates before them would be guessed with 2.6 leading characters
  * right on average (38 lengths: the model's own arithmetic is rough): 4 to 5 steps of an
