@@ -5,9 +5,9 @@
  * pages, one of 64 tokens after another, double buffered; four pages make a run. Every run starts
  * afresh, and runs are folded together in order:
  *
- *   few    tiles of 16 packed rows (a token or two each): the four warps of a block share the work
- * on each page, first by keys, then by columns of the values many   tiles of 64 packed rows: a warp
- * has 16 of them
+ *   few    tiles of 16 packed rows (a token or two each): the four warps of a block share the
+ *          work on each page, first by keys, then by columns of the values
+ *   many   tiles of 64 packed rows: a warp has 16 of them
  *
  * When tiles are too few to fill the device, every run becomes a block of its own; the last block
  * of a tile to finish folds what all have left in memory. Because folding is the same then, and a

@@ -2,28 +2,28 @@
 
 #include <string.h>
 
-enum { N_DIGIT = 10 };
-
 int mv_branch_spare(const mv_engine *e) {
   int n = e->options.spare_rows ? e->options.spare_rows : e->model->device.free_rows;
   if (e->options.no_speculation || n < 0) return 0;
   return n < MV_KV_MOVES ? n : MV_KV_MOVES; /* a digit is a row and, at most, a move */
 }
 
-static int32_t *page_of(const mv_job *job, int k) {
-  return &job->branches.pages[k * job->n_page_need + job->branches.at / MV_PAGE_TOKENS];
-}
-
-const int32_t *mv_branch_pages(const mv_job *job, int k) {
+static int32_t *table_of(const mv_job *job, int k) {
   return job->branches.pages + (size_t)k * (size_t)job->n_page_need;
 }
+
+/* The page of its own. */
+static int32_t *page_of(const mv_job *job, int k) {
+  return table_of(job, k) + job->branches.at / MV_PAGE_TOKENS;
+}
+
+const int32_t *mv_branch_pages(const mv_job *job, int k) { return table_of(job, k); }
 
 static void take_pages(mv_engine *e, mv_job *job) {
   mv_branches *b = &job->branches;
   size_t n_shared = (size_t)(b->at / MV_PAGE_TOKENS);
-  for (b->n = 0; b->n < N_DIGIT; b->n++) {
-    memcpy(b->pages + (size_t)b->n * (size_t)job->n_page_need, job->pages,
-           n_shared * sizeof *b->pages);
+  for (b->n = 0; b->n < MV_DIGITS; b->n++) {
+    memcpy(table_of(job, b->n), job->pages, n_shared * sizeof *b->pages);
     *page_of(job, b->n) = mv_kv_pages_take(&e->pages);
   }
 }
@@ -38,11 +38,11 @@ void mv_branch_plan(mv_engine *e, int n_row, int n_want) {
   for (int i = 0; i < e->n_running; i++) {
     mv_job *job = e->running[i];
     if (!may_branch(job)) continue;
-    if (n_row + N_DIGIT > e->n_spare || n_want < N_DIGIT || !mv_pool_room(e, N_DIGIT)) return;
+    if (n_row + MV_DIGITS > e->n_spare || n_want < MV_DIGITS || !mv_pool_room(e, MV_DIGITS)) return;
     job->branches.at = (int)mv_job_length(job) + job->draft.n;
     take_pages(e, job);
-    n_row += N_DIGIT;
-    n_want -= N_DIGIT;
+    n_row += MV_DIGITS;
+    n_want -= MV_DIGITS;
   }
 }
 

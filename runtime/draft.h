@@ -39,6 +39,7 @@
 extern "C" {
 #endif
 
+#define MV_DIGITS 10
 #define MV_DRAFT_FAMILIES 16
 #define MV_DRAFT_PATTERNS 8  /* of a family */
 #define MV_DRAFT_TAUGHT 4    /* of which are taught: they stay */
@@ -99,8 +100,8 @@ typedef struct mv_family {
 
 /* Zero-initialise; owns all. */
 typedef struct mv_drafter {
-  const mv_tokenizer *tok; /* borrows */
-  int32_t digits[10];      /* ids of "0" ... "9" */
+  const mv_tokenizer *tok;   /* borrows */
+  int32_t digits[MV_DIGITS]; /* ids of "0" ... "9" */
   int32_t image_token_id;
   mv_family families[MV_DRAFT_FAMILIES];
   int n_family;

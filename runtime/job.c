@@ -228,8 +228,8 @@ static mv_status reserve_answer(mv_job *job, const mv_job_limits *limits, mv_err
   job->pages = mv_arena_alloc(&job->arena, (size_t)job->n_page_need * sizeof *job->pages);
   job->draft.ids =
       mv_arena_alloc(&job->arena, (size_t)(limits->max_draft + 1) * sizeof *job->draft.ids);
-  job->branches.pages =
-      mv_arena_alloc(&job->arena, 10 * (size_t)job->n_page_need * sizeof *job->branches.pages);
+  job->branches.pages = mv_arena_alloc(
+      &job->arena, MV_DIGITS * (size_t)job->n_page_need * sizeof *job->branches.pages);
   if (!job->result.token_ids || (k >= 0 && !job->result.logprobs) || !job->pages ||
       !job->draft.ids || !job->branches.pages)
     return mv_fail(err, MV_ERR_MEMORY, "no memory for an answer of %zu tokens", n);

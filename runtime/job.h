@@ -39,9 +39,9 @@ typedef struct mv_job_image {
 
 /* Digits tried after the drafts: runtime/branch.h. */
 typedef struct mv_branches {
-  int n;          /* 10, or 0                                                       */
+  int n;          /* MV_DIGITS, or 0                                                       */
   int at;         /* their place among the request's tokens                         */
-  int32_t *pages; /* [10, n_page_need] page tables in arena, the last of each held */
+  int32_t *pages; /* [MV_DIGITS, n_page_need] page tables in arena, the last of each held */
 } mv_branches;
 
 typedef struct mv_job {

@@ -243,44 +243,51 @@ static mv_linear load_linear(loader *ld, const stacked *s, int layer) {
   return out;
 }
 
-static void load_decoder_layer(loader *ld, int i, mv_layer *layer) {
-  static const stacked qkv = {.n_part = 3,
-                              .weight = {MV_W_LAYER_Q, MV_W_LAYER_K, MV_W_LAYER_V},
-                              .has_bias = 1,
-                              .bias = {MV_W_LAYER_Q_BIAS, MV_W_LAYER_K_BIAS, MV_W_LAYER_V_BIAS}};
-  static const stacked o = {.n_part = 1, .weight = {MV_W_LAYER_O}};
-  static const stacked gate_up = {
-      .n_part = 2, .weight = {MV_W_LAYER_GATE, MV_W_LAYER_UP}, .pad_out = 1};
-  static const stacked down = {.n_part = 1, .weight = {MV_W_LAYER_DOWN}, .pad_in = 1};
-  layer->norm1 = load_vector(ld, MV_W_LAYER_NORM1, i);
-  layer->qkv = load_linear(ld, &qkv, i);
-  layer->o = load_linear(ld, &o, i);
-  layer->norm2 = load_vector(ld, MV_W_LAYER_NORM2, i);
-  layer->gate_up = load_linear(ld, &gate_up, i);
-  layer->down = load_linear(ld, &down, i);
-}
+/* Where the tensors of a stack's layers are. */
+typedef struct layer_parts {
+  mv_weight_id norm1, norm2;
+  stacked qkv, o, gate_up, down;
+} layer_parts;
 
-static void load_vision_block(loader *ld, int i, mv_layer *layer) {
-  static const stacked qkv = {
-      .n_part = 1, .weight = {MV_W_BLOCK_QKV}, .has_bias = 1, .bias = {MV_W_BLOCK_QKV_BIAS}};
-  static const stacked o = {
-      .n_part = 1, .weight = {MV_W_BLOCK_PROJ}, .has_bias = 1, .bias = {MV_W_BLOCK_PROJ_BIAS}};
-  static const stacked gate_up = {.n_part = 2,
-                                  .weight = {MV_W_BLOCK_GATE, MV_W_BLOCK_UP},
-                                  .has_bias = 1,
-                                  .bias = {MV_W_BLOCK_GATE_BIAS, MV_W_BLOCK_UP_BIAS},
-                                  .pad_out = 1};
-  static const stacked down = {.n_part = 1,
-                               .weight = {MV_W_BLOCK_DOWN},
-                               .has_bias = 1,
-                               .bias = {MV_W_BLOCK_DOWN_BIAS},
-                               .pad_in = 1};
-  layer->norm1 = load_vector(ld, MV_W_BLOCK_NORM1, i);
-  layer->qkv = load_linear(ld, &qkv, i);
-  layer->o = load_linear(ld, &o, i);
-  layer->norm2 = load_vector(ld, MV_W_BLOCK_NORM2, i);
-  layer->gate_up = load_linear(ld, &gate_up, i);
-  layer->down = load_linear(ld, &down, i);
+static const layer_parts decoder_parts = {
+    .norm1 = MV_W_LAYER_NORM1,
+    .qkv = {.n_part = 3,
+            .weight = {MV_W_LAYER_Q, MV_W_LAYER_K, MV_W_LAYER_V},
+            .has_bias = 1,
+            .bias = {MV_W_LAYER_Q_BIAS, MV_W_LAYER_K_BIAS, MV_W_LAYER_V_BIAS}},
+    .o = {.n_part = 1, .weight = {MV_W_LAYER_O}},
+    .norm2 = MV_W_LAYER_NORM2,
+    .gate_up = {.n_part = 2, .weight = {MV_W_LAYER_GATE, MV_W_LAYER_UP}, .pad_out = 1},
+    .down = {.n_part = 1, .weight = {MV_W_LAYER_DOWN}, .pad_in = 1}};
+
+static const layer_parts vision_parts = {
+    .norm1 = MV_W_BLOCK_NORM1,
+    .qkv = {.n_part = 1, .weight = {MV_W_BLOCK_QKV}, .has_bias = 1, .bias = {MV_W_BLOCK_QKV_BIAS}},
+    .o = {.n_part = 1, .weight = {MV_W_BLOCK_PROJ}, .has_bias = 1, .bias = {MV_W_BLOCK_PROJ_BIAS}},
+    .norm2 = MV_W_BLOCK_NORM2,
+    .gate_up = {.n_part = 2,
+                .weight = {MV_W_BLOCK_GATE, MV_W_BLOCK_UP},
+                .has_bias = 1,
+                .bias = {MV_W_BLOCK_GATE_BIAS, MV_W_BLOCK_UP_BIAS},
+                .pad_out = 1},
+    .down = {.n_part = 1,
+             .weight = {MV_W_BLOCK_DOWN},
+             .has_bias = 1,
+             .bias = {MV_W_BLOCK_DOWN_BIAS},
+             .pad_in = 1}};
+
+/* All layers of a stack. */
+static void load_layers(loader *ld, const layer_parts *parts, mv_stack *s) {
+  s->layers = take(ld, (size_t)s->n_layer * sizeof *s->layers);
+  for (int i = 0; s->layers && i < s->n_layer; i++) {
+    mv_layer *layer = &s->layers[i];
+    layer->norm1 = load_vector(ld, parts->norm1, i);
+    layer->qkv = load_linear(ld, &parts->qkv, i);
+    layer->o = load_linear(ld, &parts->o, i);
+    layer->norm2 = load_vector(ld, parts->norm2, i);
+    layer->gate_up = load_linear(ld, &parts->gate_up, i);
+    layer->down = load_linear(ld, &parts->down, i);
+  }
 }
 
 /* theta^(-2i/dim), rounded as the reference rounds it. */
@@ -326,8 +333,7 @@ static void load_decoder(loader *ld, const mv_text_config *text) {
   s->d_head = text->head_dim;
   s->eps = (float)text->rms_eps;
   load_decoder_rope(ld, text);
-  s->layers = take(ld, (size_t)s->n_layer * sizeof *s->layers);
-  for (int i = 0; s->layers && i < s->n_layer; i++) load_decoder_layer(ld, i, &s->layers[i]);
+  load_layers(ld, &decoder_parts, s);
 }
 
 static void load_vision(loader *ld, const mv_vision_config *vision) {
@@ -339,8 +345,7 @@ static void load_vision(loader *ld, const mv_vision_config *vision) {
   s->d_head = vision->head_dim;
   s->eps = (float)vision->rms_eps;
   load_vision_rope(ld, vision);
-  s->layers = take(ld, (size_t)s->n_layer * sizeof *s->layers);
-  for (int i = 0; s->layers && i < s->n_layer; i++) load_vision_block(ld, i, &s->layers[i]);
+  load_layers(ld, &vision_parts, s);
 }
 
 /* Weights that are borrowed come from the disk as they are first used, page by page: a thread goes

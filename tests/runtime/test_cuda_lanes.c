@@ -8,6 +8,7 @@
 #include "runtime/engine.h"
 #include "tests/check_main.h"
 #include "tests/cudasim/sim.h"
+#include "tests/runtime/cuda_checks.h"
 #include "tests/runtime/reference.h"
 
 enum { N_PICTURE = 4, N_QUESTION = 10, ANSWER = 14, PICTURE_TOKENS = 6 };
@@ -104,10 +105,6 @@ static void tear_down(void) {
 static void keep_settings(void) { saved = *sim_settings(); }
 
 static void restore_settings(void) { *sim_settings() = saved; }
-
-static void assert_no_report(void) {
-  ck_assert_msg(sim_report_count() == 0, "%s", sim_report_text(0));
-}
 
 /* ---- many at once ---- */
 
@@ -292,12 +289,6 @@ START_TEST(requests_come_and_go_at_random) {
   assert_no_report();
 }
 END_TEST
-
-static size_t free_memory(void) {
-  size_t n_free = 0, n_total = 0;
-  ck_assert_int_eq(cudaMemGetInfo(&n_free, &n_total), cudaSuccess);
-  return n_free;
-}
 
 START_TEST(an_engine_may_be_freed_while_a_picture_is_seen) {
   size_t after[2];

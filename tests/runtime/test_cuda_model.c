@@ -6,6 +6,7 @@
 #include "runtime/engine.h"
 #include "tests/check_main.h"
 #include "tests/cudasim/sim.h"
+#include "tests/runtime/cuda_checks.h"
 #include "tests/runtime/reference.h"
 #include "tests/tolerances.h"
 
@@ -18,10 +19,6 @@ static mv_model *open_on(const char *device, int which, mv_precision precision) 
   mv_model_options options = {.dir = dir, .device = device, .precision = precision, .n_thread = 1};
   ck_assert_msg(mv_model_open(&model, &options, &err) == MV_OK, "%s", err.msg);
   return model;
-}
-
-static void assert_no_report(void) {
-  ck_assert_msg(sim_report_count() == 0, "%s", sim_report_text(0));
 }
 
 /* ---- logits of fixed prefixes ---- */
@@ -406,12 +403,6 @@ START_TEST(drafts_and_tried_digits_change_no_bit) {
 END_TEST
 
 /* ---- dumps ---- */
-
-static size_t free_memory(void) {
-  size_t n_free = 0, n_total = 0;
-  ck_assert_int_eq(cudaMemGetInfo(&n_free, &n_total), cudaSuccess);
-  return n_free;
-}
 
 static void dump_first(const mv_json *row, const char *where) {
   mv_result result = {0};

@@ -5,16 +5,13 @@
 #include "runtime/engine.h"
 #include "tests/check_main.h"
 #include "tests/cudasim/sim.h"
+#include "tests/runtime/cuda_checks.h"
 #include "tests/runtime/reference.h"
 #include "tests/tolerances.h"
 
 enum { N_ASK = 5, WHICH = 1 };
 
 static mv_error err;
-
-static void assert_no_report(void) {
-  ck_assert_msg(sim_report_count() == 0, "%s", sim_report_text(0));
-}
 
 static mv_model *open_on(const char *device, mv_precision precision) {
   char dir[128];
@@ -184,12 +181,6 @@ START_TEST(sizes_hold_what_they_are_for) {
   }
 }
 END_TEST
-
-static size_t free_memory(void) {
-  size_t n_free = 0, n_total = 0;
-  ck_assert_int_eq(cudaMemGetInfo(&n_free, &n_total), cudaSuccess);
-  return n_free;
-}
 
 /* What fills steps up is in the plan. */
 START_TEST(an_engine_takes_what_its_plan_says) {
