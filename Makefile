@@ -38,7 +38,7 @@ asan:
 	@.ci/setup test
 	$(CMAKE) -S . -B build-asan -DBUILD_TESTING=ON -DMV_ASAN=ON -DMV_SIM=OFF $(CMAKE_ARGS)
 	$(CMAKE) --build build-asan --parallel $(JOBS)
-	cd build-asan && ctest --parallel $(JOBS) --output-on-failure --label-exclude 'slow|lint|python'
+	cd build-asan && ctest --parallel $(JOBS) --output-on-failure --label-exclude 'slow|lint|plain'
 
 # What has threads of its own: the engine, the server, eval's pipe.
 tsan:

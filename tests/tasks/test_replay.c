@@ -196,7 +196,7 @@ static Suite *suite(void) {
   skip_without_recordings();
   Suite *s = suite_create("replay");
   TCase *t = tcase_create("replay");
-  tcase_set_timeout(t, 600);
+  tcase_set_timeout(t, 900);
   tcase_add_checked_fixture(t, open_all, close_all);
   tcase_add_test(t, recorded_answers_come_many_tokens_a_step);
   tcase_add_test(t, wrong_drafts_cost_hardly_a_row);
