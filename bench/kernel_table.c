@@ -58,6 +58,7 @@ const bench_case bench_kernel_table[] = {
     LINEAR("decode", "down", 1, FF, WIDE, {D}, .accumulate = 1),
     LINEAR("decode", "head", 1, D, WIDE, {VOCAB}),
     LINEAR("decode", "down fp32", 1, FF, FP32, {D}, .accumulate = 1),
+    LINEAR("decode", "down fp32 x32", 32, FF, FP32, {D}, .accumulate = 1),
     {"decode", "", {.op = "rmsnorm", .n_row = 1, .d = D, .y = BF16}},
     {"decode",
      "",

@@ -13,14 +13,17 @@
 
 #define MV_KEY_TILE 64 /* keys scored together: one KV page, one vision window */
 #define MV_GEMM_ROWS 6 /* rows of x per call of gemm_*: what fills the accumulator registers */
+#define MV_DOT_ROWS 64 /* rows of x per call of dot_* */
+#define MV_DOT_BLOCK_BYTES 4096 /* of a row of x that dot_* take before they turn to the next */
 
 typedef struct mv_cpu_simd {
   const char *name; /* "generic", "avx2", "avx512", "avx512bf16" */
   int n_panel;      /* columns of one packed weight panel */
   int has_bf16;     /* dot_bf16 and gemm_bf16 exist (bf16 x bf16 products, f32 sums) */
 
-  /* Dot products of n_row x-rows with n_col weight rows: acc[r*n_col + c] = <x_r, w_c>, length n.
-   * x rows are ldx elements apart, weight rows n. Weights are read once for every three rows. */
+  /* Dot products of n_row <= MV_DOT_ROWS x-rows with n_col weight rows, length n:
+   * acc[r*n_col + c] = <x_r, w_c>. x rows are ldx elements apart, weight rows n; weights come from
+   * memory once. */
   void (*dot_f32)(const float *x, size_t ldx, int n_row, const float *w, int n_col, int n,
                   float *acc);
   void (*dot_f32_bf16)(const float *x, size_t ldx, int n_row, const uint16_t *w, int n_col, int n,

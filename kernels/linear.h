@@ -31,7 +31,7 @@ extern "C" {
 
 #define MV_LINEAR_PARTS 3
 /* Rows from which many is faster than few. */
-#define MV_LINEAR_SKINNY_ROWS_CPU 32
+#define MV_LINEAR_SKINNY_ROWS_CPU 64
 #define MV_LINEAR_SKINNY_ROWS_CUDA 64
 
 /* The weights of one product, borrowed from the checkpoint. Stacked parts (q|k|v, gate|up) behave

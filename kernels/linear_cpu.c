@@ -10,8 +10,9 @@
 #define PANEL_BYTES 65536
 /* Rows whose f32 sums one thread keeps (64 columns each: 256 KB of its L2). */
 #define ROW_BLOCK 1024
-/* Weight rows of one work item of the dot products. */
-#define DOT_COLS 16
+/* Weight rows of one work item of the dot products: what all variants take at a time divides it,
+ * and the lanes of a register. */
+#define DOT_COLS 48
 
 mv_cost mv_linear_cost(const mv_linear_dims *dims, const mv_linear *linear) {
   double n_row = dims->n_row, n_in = linear->n_in, n_out = linear->n_out;
@@ -59,7 +60,7 @@ static void store_row(const product *p, int row, int col, int n, const float *ac
 
 /* ---- few rows: stream W once, dot every row with it ---- */
 
-/* n_row (at most MV_LINEAR_SKINNY_ROWS_CPU) rows from `row` on. */
+/* n_row (at most MV_DOT_ROWS) rows from `row` on. */
 static void dot_block(const product *p, int row, int n_row, int part, int w_row, int n_col,
                       float *acc) {
   const void *w = weight_at(p, part, w_row, 0);
@@ -76,13 +77,12 @@ static void dot_block(const product *p, int row, int n_row, int part, int w_row,
 
 static void few_rows(const product *p, int part, int out_col, int n_thread) {
   int n_out = p->linear->part[part].n_row, n_block = (n_out + DOT_COLS - 1) / DOT_COLS;
-#pragma omp parallel for schedule(dynamic, 4) num_threads(n_thread)
+#pragma omp parallel for schedule(dynamic, 2) num_threads(n_thread)
   for (int block = 0; block < n_block; block++) {
     int w_row = block * DOT_COLS, n_col = n_out - w_row < DOT_COLS ? n_out - w_row : DOT_COLS;
-    float acc[MV_LINEAR_SKINNY_ROWS_CPU * DOT_COLS];
-    for (int row = 0; row < p->dims->n_row; row += MV_LINEAR_SKINNY_ROWS_CPU) {
-      int left = p->dims->n_row - row;
-      int n_row = left < MV_LINEAR_SKINNY_ROWS_CPU ? left : MV_LINEAR_SKINNY_ROWS_CPU;
+    float acc[MV_DOT_ROWS * DOT_COLS];
+    for (int row = 0; row < p->dims->n_row; row += MV_DOT_ROWS) {
+      int left = p->dims->n_row - row, n_row = left < MV_DOT_ROWS ? left : MV_DOT_ROWS;
       dot_block(p, row, n_row, part, w_row, n_col, acc);
       for (int r = 0; r < n_row; r++)
         store_row(p, row + r, out_col + w_row, n_col, acc + r * n_col);

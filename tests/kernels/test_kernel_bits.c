@@ -36,11 +36,11 @@ static void assert_same_row(const char *what, const void *a, const void *b, size
 /* ---- linear ---- */
 
 /* Rows [row, row + n) of `run` alone, against the same rows of its own output. */
-static void check_some_rows(const kernel_run *run, int row, int n) {
+static void check_some_rows(const kernel_run *run, int row, int n, mv_linear_order order) {
   const kernel_case *c = run->c;
   size_t row_bytes = (size_t)run->n_col * mv_dtype_bytes(c->y);
   char *y = calloc((size_t)n, row_bytes), what[160];
-  mv_linear_dims dims = {n, c->n_in, run->n_col, c->x, c->y, 0, MV_LINEAR_BY_ROWS};
+  mv_linear_dims dims = {n, c->n_in, run->n_col, c->x, c->y, 0, order};
   mv_linear linear = {.n_in = c->n_in, .n_out = run->n_col, .n_part = 1, .dtype = c->w};
   linear.part[0].w = run->in[2].dev;
   linear.part[0].n_row = run->n_col;
@@ -56,22 +56,23 @@ static void check_some_rows(const kernel_run *run, int row, int n) {
 }
 
 static void check_rows_of(mv_device *device, mv_dtype x, mv_dtype w, mv_dtype y, int n_in) {
+  enum { N = MV_LINEAR_SKINNY_ROWS_CPU };
   kernel_case skinny = {
-      .op = "linear", .n_row = 32, .x = x, .w = w, .y = y, .n_in = n_in, .n_out = {71}};
+      .op = "linear", .n_row = N, .x = x, .w = w, .y = y, .n_in = n_in, .n_out = {71}};
   kernel_run run = start(&skinny, device, 5);
   kernel_run_go(&run);
-  for (int r = 0; r < 32; r++) check_some_rows(&run, r, 1);
-  check_some_rows(&run, 7, 3);
-  check_some_rows(&run, 1, 31);
+  for (int r = 0; r < N; r++) check_some_rows(&run, r, 1, MV_LINEAR_BY_ROWS);
+  for (int n = 2; n < 10; n++) check_some_rows(&run, 7, n, MV_LINEAR_FEW);
+  check_some_rows(&run, 1, N - 1, MV_LINEAR_BY_ROWS);
   kernel_run_free(&run);
   kernel_case wide = skinny;
   wide.n_row = 1100; /* more than one block of rows */
   run = start(&wide, device, 5);
   kernel_run_go(&run);
-  check_some_rows(&run, 0, 33);
-  check_some_rows(&run, 5, 34);
-  check_some_rows(&run, 1001, 99);
-  check_some_rows(&run, 400, 700);
+  check_some_rows(&run, 0, N + 1, MV_LINEAR_BY_ROWS);
+  check_some_rows(&run, 5, 34, MV_LINEAR_MANY);
+  check_some_rows(&run, 1001, 99, MV_LINEAR_BY_ROWS);
+  check_some_rows(&run, 400, 700, MV_LINEAR_BY_ROWS);
   kernel_run_free(&run);
 }
 
@@ -79,11 +80,12 @@ START_TEST(a_row_of_linear_does_not_depend_on_its_neighbours) {
   for (int i = 0; i < COUNT(variants); i++) {
     mv_device device;
     if (!open_variant(&device, i, 1)) continue;
-    for (int n_in = 202; n_in <= 203; n_in++) {
-      check_rows_of(&device, F32, F32, F32, n_in);
-      check_rows_of(&device, F32, BF16, F32, n_in);
-      check_rows_of(&device, BF16, BF16, BF16, n_in);
-      check_rows_of(&device, BF16, BF16, F32, n_in);
+    static const int lengths[] = {202, 203, MV_DOT_BLOCK_BYTES / 2 + 67};
+    for (int l = 0; l < COUNT(lengths); l++) {
+      check_rows_of(&device, F32, F32, F32, lengths[l]);
+      check_rows_of(&device, F32, BF16, F32, lengths[l]);
+      check_rows_of(&device, BF16, BF16, BF16, lengths[l]);
+      check_rows_of(&device, BF16, BF16, F32, lengths[l]);
     }
     mv_device_close_cpu(&device);
   }
