@@ -165,7 +165,7 @@ static void fold_scores(const mv_cpu_simd *simd, tiles *t, int i, int visible, i
   for (int j = visible; j < MV_KEY_TILE; j++) s[j] = -INFINITY;
   float max = simd->largest(s, MV_KEY_TILE);
   if (t->max[i] > max) max = t->max[i];
-  float shrink = expf(t->max[i] - max);
+  float shrink = t->max[i] == max ? 1.0f : expf(t->max[i] - max);
   float *out = t->out + i * d;
   if (shrink != 1.0f)
     for (int c = 0; c < d; c++) out[c] *= shrink;
