@@ -1,10 +1,5 @@
 #include "bench/machine.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#else
-#define omp_get_thread_num() 0
-#endif
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +8,7 @@
 #include "kernels/ops_limits.h"
 #include "runtime/clock.h"
 #include "runtime/memory.h"
+#include "runtime/team.h"
 
 #define MIN_READ_BYTES ((size_t)256 << 20)
 #define MAX_READ_BYTES ((size_t)1 << 30)
@@ -45,28 +41,37 @@ size_t bench_cache_bytes(void) {
 
 /* ---- reading ---- */
 
-static uint64_t read_all(const uint64_t *data, size_t n, int n_thread) {
+typedef struct read_loop {
+  const uint64_t *data;
+  size_t n; /* of an item, a multiple of 8 */
+  _Atomic uint64_t *sum;
+} read_loop;
+
+static void read_items(const void *loop, int first, int end, int thread) {
+  const read_loop *l = loop;
   uint64_t sum = 0;
-#pragma omp parallel for reduction(+ : sum) num_threads(n_thread) schedule(static)
-  for (size_t i = 0; i < n; i += 8)
-    sum += data[i] + data[i + 1] + data[i + 2] + data[i + 3] + data[i + 4] + data[i + 5] +
-           data[i + 6] + data[i + 7];
-  return sum;
+  (void)thread;
+  for (size_t i = (size_t)first * l->n; i < (size_t)end * l->n; i += 8)
+    sum += l->data[i] + l->data[i + 1] + l->data[i + 2] + l->data[i + 3] + l->data[i + 4] +
+           l->data[i + 5] + l->data[i + 6] + l->data[i + 7];
+  *l->sum += sum;
 }
 
 static mv_status measure_reading(bench_machine *machine, const mv_device *device, double seconds,
                                  mv_error *err) {
+  int n_item = 64 * device->n_thread;
   size_t bytes = 8 * machine->cache_bytes, n;
   bytes = bytes < MIN_READ_BYTES ? MIN_READ_BYTES : bytes > MAX_READ_BYTES ? MAX_READ_BYTES : bytes;
-  n = bytes / sizeof(uint64_t) & ~(size_t)7;
+  n = bytes / sizeof(uint64_t) / (size_t)n_item & ~(size_t)7;
   uint64_t *data = mv_alloc_aligned(bytes);
   if (!data) return mv_fail(err, MV_ERR_MEMORY, "no memory to measure reading %zu bytes", bytes);
   memset(data, 1, bytes);
-  volatile uint64_t sink = 0;
+  _Atomic uint64_t sum = 0;
+  read_loop loop = {data, n, &sum};
   double start = mv_now_ms(), best = 0;
   do {
     double before = mv_now_ms();
-    sink += read_all(data, n, device->n_thread);
+    mv_team_run(device->team, n_item, read_items, &loop);
     double gbs = (double)bytes / (mv_now_ms() - before) * 1e-6;
     if (gbs > best) best = gbs;
   } while (mv_now_ms() - start < seconds * 1e3);
@@ -82,13 +87,13 @@ typedef struct multiply_job {
   int bf16, n_k;
   const void *x; /* [X_ROWS, n_k], shared: read only */
   const void *panel;
-  float *acc; /* [X_ROWS, n_panel] of one thread */
+  float *acc; /* [thread][X_ROWS, n_panel] */
 } multiply_job;
 
-static void multiply_once(const multiply_job *job) {
+static void multiply_once(const multiply_job *job, int thread) {
   int n_panel = job->simd->n_panel;
   for (int r = 0; r < X_ROWS; r += MV_GEMM_ROWS) {
-    float *acc = job->acc + r * n_panel;
+    float *acc = job->acc + ((size_t)thread * X_ROWS + (size_t)r) * (size_t)n_panel;
     size_t at = (size_t)r * (size_t)job->n_k;
     if (job->bf16)
       job->simd->gemm_bf16((const uint16_t *)job->x + at, (size_t)job->n_k, MV_GEMM_ROWS,
@@ -99,21 +104,18 @@ static void multiply_once(const multiply_job *job) {
   }
 }
 
+static void multiply_items(const void *loop, int first, int end, int thread) {
+  for (int i = first; i < end; i++) multiply_once(loop, thread);
+}
+
 /* GFLOP/s of all threads together, each on its own sums. */
-static double multiply_rate(multiply_job job, int n_thread, double seconds) {
-  enum { REPEAT = 64 };
-  size_t n_acc = (size_t)X_ROWS * (size_t)job.simd->n_panel;
-  float *acc = job.acc;
-  double flops = 2.0 * X_ROWS * job.n_k * job.simd->n_panel * REPEAT * n_thread;
+static double multiply_rate(const multiply_job *job, const mv_device *device, double seconds) {
+  int n_item = 64 * device->n_thread;
+  double flops = 2.0 * X_ROWS * job->n_k * job->simd->n_panel * n_item;
   double start = mv_now_ms(), best = 0;
   do {
     double before = mv_now_ms();
-#pragma omp parallel num_threads(n_thread)
-    {
-      multiply_job mine = job;
-      mine.acc = acc + (size_t)omp_get_thread_num() * n_acc;
-      for (int i = 0; i < REPEAT; i++) multiply_once(&mine);
-    }
+    mv_team_run(device->team, n_item, multiply_items, job);
     double gflops = flops / (mv_now_ms() - before) * 1e-6;
     if (gflops > best) best = gflops;
   } while (mv_now_ms() - start < seconds * 1e3);
@@ -134,12 +136,12 @@ static mv_status measure_multiplying(bench_machine *machine, const mv_device *de
     memset(panel, 0, PANEL_BYTES);
     memset(acc, 0, n_acc * sizeof *acc);
     multiply_job job = {simd, 0, PANEL_BYTES / simd->n_panel / 4, x, panel, acc};
-    machine->f32_gflops = multiply_rate(job, device->n_thread, seconds);
+    machine->f32_gflops = multiply_rate(&job, device, seconds);
     machine->bf16_gflops = machine->f32_gflops;
     if (simd->has_bf16) {
       job.bf16 = 1;
       job.n_k *= 2;
-      machine->bf16_gflops = multiply_rate(job, device->n_thread, seconds);
+      machine->bf16_gflops = multiply_rate(&job, device, seconds);
     }
   }
   mv_free_aligned(x);

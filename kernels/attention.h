@@ -31,10 +31,11 @@
  *   q, k, v, out  as above with n_kv == n_head, from one fused buffer
  *   segments      int32 [n_segment + 1] on the host, ascending row offsets, first 0, last n_row
  *
- * Rounding  scores, softmax and sums in f32; one rounding at the store. Where queries and keys are
- *           bf16, CUDA multiplies the values by weights rounded to bf16 and divides by the sum of
- *           those. Key tiles are anchored at token 0 (of the sequence or segment), so chunking a
- *           prompt cannot change a bit.
+ * Rounding  scores, softmax and sums in f32; one rounding at the store. Where keys and values are
+ *           bf16 and the machine multiplies that (CUDA; CPUs with the instruction),
+ *           queries and the weights of values are rounded to bf16 too, and the sum that is divided
+ *           by is of the rounded. Key tiles are anchored at token 0 (of the sequence or segment),
+ *           so chunking a prompt cannot change a bit.
  * Cost      4 * d_head * n_head flop per (query, visible key) pair.
  * d_head    multiple of 16, up to 256; n_head % n_kv == 0.
  */

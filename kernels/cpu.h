@@ -12,20 +12,15 @@
 #include "kernels/cpu_simd.h"
 #include "runtime/device.h"
 #include "runtime/dtype.h"
-
-#ifdef _OPENMP
-#include <omp.h>
-static inline int mv_cpu_thread(void) { return omp_get_thread_num(); }
-#else
-static inline int mv_cpu_thread(void) { return 0; }
-#endif
+#include "runtime/team.h"
 
 static inline const mv_cpu_simd *mv_cpu_simd_of(const mv_device *device) { return device->impl; }
 
-/* Threads worth waking for so many flop. Below a tenth of a millisecond of work they are not: on a
- * machine busy with something else each barrier waits for a time slice of milliseconds. */
-static inline int mv_cpu_threads(const mv_device *device, double flops) {
-  return flops < 2e7 ? 1 : device->n_thread;
+/* The iterations of a loop of so many flop, on all threads if that is worth asking them: from some
+ * ten microseconds of work. */
+static inline void mv_cpu_run(mv_device *device, double flops, int n, mv_team_part *part,
+                              const void *loop) {
+  mv_team_run(flops < 2e6 ? NULL : device->team, n, part, loop);
 }
 
 /* Element `at` of an array of `dtype`. */

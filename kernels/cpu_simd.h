@@ -43,18 +43,28 @@ typedef struct mv_cpu_simd {
   void (*gemm_bf16)(const uint16_t *x, size_t ldx, int n_row, const uint16_t *panel, int n_k,
                     float *acc);
 
-  /* Attention over one tile of MV_KEY_TILE keys, d values a head:
-   * k_t[i*64 + j] = k[j*ldk + i] in f32 (keys side by side; those from n_key on are zero),
-   * scores[r*64 + j] = <q_r, k_j>, and
-   * out[r*d + i] += sum_j p[r*64 + j] * v[j*d + i]. */
-  void (*tile_keys_f32)(const float *k, size_t ldk, int n_key, int d, float *k_t);
-  void (*tile_keys_bf16)(const uint16_t *k, size_t ldk, int n_key, int d, float *k_t);
-  void (*tile_scores)(const float *q, int n_row, const float *k_t, int d, float *scores);
-  void (*tile_values)(const float *p, int n_row, const float *v, int n_key, int d, float *out);
+  /* Attention over one tile of MV_KEY_TILE keys, d values a head. A cell is 32 bits: an f32, or
+   * two bf16 (with has_bf16) that lie side by side along what is summed.
+   * k_t[i*64 + j] = cell i of n of key j; keys are ldk cells apart, those from n_key on zero;
+   *   parted: the cells are pairs, and become two f32 each, in their order;
+   * pairs[j/2*d + i] = v[j*ldv + i] and v[(j+1)*ldv + i], zero from n_key on;
+   * scores[r*64 + j] = <q_r, k_j>, queries are n cells apart;
+   * out[r*d + i] += sum_j p[r*ldp + j] * v[j*d + i], for n cells j. */
+  void (*tile_keys)(const void *k, size_t ldk, int n_key, int n, void *k_t);
+  void (*tile_keys_parted)(const void *k, size_t ldk, int n_key, int n, float *k_t);
+  void (*tile_pairs)(const uint16_t *v, size_t ldv, int n_key, int d, void *pairs);
+  void (*tile_scores_f32)(const void *q, int n_row, const void *k_t, int n, float *scores);
+  void (*tile_scores_bf16)(const void *q, int n_row, const void *k_t, int n, float *scores);
+  void (*tile_values_f32)(const void *p, int ldp, int n_row, const void *v, int n, int d,
+                          float *out);
+  void (*tile_values_bf16)(const void *p, int ldp, int n_row, const void *v, int n, int d,
+                           float *out);
   /* The largest of x[0..n), -infinity where none is a number. n is a multiple of 16. */
   float (*largest)(const float *x, int n);
-  /* x[i] = exp(x[i] - max), returns the sum, in lane order. n is a multiple of 16. */
-  float (*exp_sum)(float *x, int n, float max);
+  /* x[i] = exp((x[i] - max) * scale), returns the sum, in lane order; the bf16 one (with
+   * has_bf16) rounds them, and sums what is rounded. x[i] <= max; n is a multiple of 16. */
+  float (*exp_sum)(float *x, int n, float max, float scale);
+  float (*exp_sum_bf16)(const float *x, int n, float max, float scale, uint16_t *out);
 
   void (*swiglu)(const float *gate, const float *up, float *out, int n); /* silu(gate) * up */
   void (*widen)(const uint16_t *x, float *out, int n);                   /* bf16 -> f32, exact */

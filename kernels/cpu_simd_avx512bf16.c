@@ -18,6 +18,32 @@ BF16_INLINE __m512 add_pairs(__m512 sum, __m512bh w, __m512bh x) {
   return _mm512_dpbf16_ps(sum, w, x);
 }
 
+/* To nearest even; denormals become zero. */
+BF16_INLINE __m256i round_bh(__m512 v) { return (__m256i)_mm512_cvtneps_pbh(v); }
+
+BF16_INLINE int any_denormal(__m512 v) { return _mm512_fpclass_ps_mask(v, 0x20) != 0; }
+
+BF16_INLINE void store_bh(uint16_t *p, __m512 v) {
+  _mm256_storeu_si256((__m256i *)(void *)p, round_bh(v));
+}
+
+/* 2^x for x <= 0, to 3e-6: enough for what becomes bf16. 2^n * p(f), n the nearest integer. */
+BF16_INLINE __m512 exp2_roughly(__m512 x) {
+  x = _mm512_max_ps(x, _mm512_set1_ps(-200)); /* and what is no number: zero */
+  __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  __m512 f = x - n, p = _mm512_set1_ps(9.5828531e-3f);
+  p = p * f + 5.5906425e-2f;
+  p = p * f + 2.4024099e-1f;
+  p = p * f + 6.9312419e-1f;
+  p = p * f + 1.0f;
+  return _mm512_scalef_ps(p, n);
+}
+
+/* Of pairs in 32 bits each: one for every lane; one after the other. */
+BF16_INLINE __m512bh splat_pair(const float *p) { return (__m512bh)_mm512_set1_ps(*p); }
+
+BF16_INLINE __m512bh load_pairs(const float *p) { return (__m512bh)_mm512_loadu_ps(p); }
+
 /* Pairs along k stay together: panel[k/2][column][2]. Sixteen weight rows at a time, gathered as
  * 32-bit pairs. */
 static void pack_bf16(const uint16_t *w, size_t ldw, int n_col, int n_k, uint16_t *panel) {

@@ -4,9 +4,10 @@
 #include "kernels/cpu.h"
 #include "kernels/ops.h"
 #include "runtime/clock.h"
+#include "runtime/env.h"
 #include "runtime/memory.h"
 
-/* More bring nothing, and a runtime that cannot start them ends the program. */
+/* More bring nothing. */
 #define THREADS_PER_CORE 4
 /* Gate and up of so many rows stay in the caches' reach, and more rows are not multiplied faster.
  */
@@ -130,15 +131,12 @@ mv_status mv_device_open_cpu(mv_device *device, int n_thread, const char *simd, 
   const mv_cpu_simd *variant = mv_cpu_simd_pick(simd);
   if (!variant)
     return mv_fail(err, MV_ERR_UNSUPPORTED, "cpu: this machine cannot run the %s kernels", simd);
-  long n_core = sysconf(_SC_NPROCESSORS_ONLN);
-#ifdef _OPENMP
-  n_core = omp_get_max_threads(); /* heeds OMP_NUM_THREADS and CPU affinity */
-#endif
+  int n_core = mv_core_count();
+  if (n_thread < 1) n_thread = (int)mv_env_int("OMP_NUM_THREADS", n_core);
+  if (n_thread > THREADS_PER_CORE * n_core) n_thread = THREADS_PER_CORE * n_core;
+  MV_TRY(mv_team_new(&device->team, n_thread, err));
+  device->n_thread = mv_team_threads(device->team);
   device->name = "cpu";
-  if (n_core < 1) n_core = 1;
-  if (n_thread < 1) n_thread = (int)n_core;
-  if (n_thread > THREADS_PER_CORE * n_core) n_thread = THREADS_PER_CORE * (int)n_core;
-  device->n_thread = n_thread;
   device->has_bf16 = variant->has_bf16;
   device->slice_rows = SLICE_ROWS;
   device->ff_multiple = 1;
@@ -147,6 +145,7 @@ mv_status mv_device_open_cpu(mv_device *device, int n_thread, const char *simd, 
 }
 
 void mv_device_close_cpu(mv_device *device) {
+  mv_team_free(device->team);
   mv_free_aligned(device->scratch);
   mv_free(device->marks);
   memset(device, 0, sizeof *device);

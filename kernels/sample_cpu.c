@@ -155,7 +155,7 @@ static normaliser normaliser_of(const mv_cpu_simd *simd, const float *logits, in
     memcpy(block, logits + i, (size_t)m * sizeof *block);
     for (int k = m; k < whole; k++) block[k] = -INFINITY;
     for (int k = 0; k < m; k++) n_nan += isnan(block[k]) != 0;
-    sum += (double)simd->exp_sum(block, whole, max);
+    sum += (double)simd->exp_sum(block, whole, max, 1);
   }
   return (normaliser){(double)max, n_nan ? (double)NAN : log(sum)};
 }

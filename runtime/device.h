@@ -39,6 +39,7 @@ typedef struct mv_device {
   double *marks;              /* owns: a CPU's clock at ops->mark, once asked for */
   int ranges;                 /* whether kernels/range.h tells a profiler what runs */
   struct mv_profile *profile; /* borrowed: kernels/ops_profile.h; NULL but for --profile */
+  struct mv_team *team;       /* owns: a CPU's threads (runtime/team.h); NULL: one */
   void *impl;                 /* the backend's own: vector variant of the CPU, mv_cuda of a GPU */
 } mv_device;
 

@@ -25,7 +25,7 @@ target_link_options(medvision_shared PRIVATE -Wl,--version-script=${script} -Wl,
 # What the objects need beyond themselves: the parts' own archives add nothing more.
 target_link_libraries(medvision_shared PRIVATE ${parts})
 
-set(MV_LIBS_PRIVATE "-lm -lpthread -lpng -ljpeg -lcjson -lutf8proc -lnifti2 -lznz -lz -lgomp")
+set(MV_LIBS_PRIVATE "-lm -lpthread -lpng -ljpeg -lcjson -lutf8proc -lnifti2 -lznz -lz")
 if(MV_HAS_DICOM)
   string(APPEND MV_LIBS_PRIVATE
          " -ldcmimage -ldcmjpeg -ldcmjpls -ldcmimgle -ldcmdata -loflog -lofstd -lstdc++")

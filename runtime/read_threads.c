@@ -1,21 +1,11 @@
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 
 #include "runtime/infile.h"
 #include "runtime/memory.h"
+#include "runtime/team.h"
 
 #define CHUNK_BYTES ((size_t)1 << 20) /* is cached where its first page is */
-
-/* Signals are for the program's own threads. Returns whether it runs. */
-static int start(pthread_t *thread, void *(*work)(void *), void *user) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int failed = pthread_create(thread, NULL, work, user);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return !failed;
-}
 
 /* ---- a queue of reads ---- */
 
@@ -53,7 +43,8 @@ mv_status mv_read_queue_open(mv_read_queue **out, int n_thread, mv_error *err) {
   pthread_mutex_init(&q->lock, NULL);
   pthread_cond_init(&q->added, NULL);
   pthread_cond_init(&q->done, NULL);
-  while (q->n_thread < n_thread && start(&q->thread[q->n_thread], serve, q)) q->n_thread++;
+  while (q->n_thread < n_thread && mv_thread_start(&q->thread[q->n_thread], serve, q))
+    q->n_thread++;
   if (q->n_thread > 0) return MV_OK; /* some are enough */
   mv_read_queue_close(q);
   *out = NULL;
@@ -126,7 +117,7 @@ mv_read_ahead *mv_read_ahead_start(const mv_range *ranges, int n_range) {
   if (!ahead) return NULL;
   ahead->n_range = n_range;
   for (int i = 0; i < n_range; i++) ahead->range[i] = ranges[i];
-  if (start(&ahead->thread, go_ahead, ahead)) return ahead;
+  if (mv_thread_start(&ahead->thread, go_ahead, ahead)) return ahead;
   mv_free(ahead);
   return NULL;
 }

@@ -7,7 +7,7 @@ static mv_status write_all(const mv_cli_args *args, const mv_rows_list *models,
                            const mv_board_row *rows, mv_error *err) {
   for (int i = 0; i < args->eval.tables.n; i++)
     MV_TRY(mv_board_write(models, rows, args->eval.tables.v[i], err));
-  return args->out ? mv_report_write(models, rows, args->out, 0, err) : MV_OK;
+  return args->out ? mv_report_write(models, rows, args->out, err) : MV_OK;
 }
 
 static mv_status report(const mv_cli_args *args, mv_error *err) {

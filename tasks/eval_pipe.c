@@ -2,9 +2,9 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "runtime/memory.h"
+#include "runtime/team.h"
 
 enum { MAX_THREAD = 16, WAIT_MS = 20 };
 
@@ -91,8 +91,7 @@ static void *work(void *user) {
 
 mv_status mv_eval_pipe_new(mv_eval_pipe **out, const mv_eval_source *source, mv_error *err) {
   mv_eval_pipe *p = mv_calloc(1, sizeof *p);
-  long n_core = sysconf(_SC_NPROCESSORS_ONLN);
-  int wanted = n_core < 2 ? 2 : n_core < MAX_THREAD ? (int)n_core : MAX_THREAD;
+  int n_core = mv_core_count(), wanted = n_core < 2 ? 2 : n_core < MAX_THREAD ? n_core : MAX_THREAD;
   *out = NULL;
   if (p) p->slots = mv_calloc((size_t)source->depth, sizeof *p->slots);
   if (!p || !p->slots) {
@@ -104,7 +103,7 @@ mv_status mv_eval_pipe_new(mv_eval_pipe **out, const mv_eval_source *source, mv_
   pthread_cond_init(&p->changed, NULL);
   pthread_mutex_lock(&p->lock);
   while (p->n_thread < wanted && p->n_thread < source->depth &&
-         pthread_create(&p->threads[p->n_thread], NULL, work, p) == 0)
+         mv_thread_start(&p->threads[p->n_thread], work, p))
     p->n_thread++, p->n_running++;
   pthread_mutex_unlock(&p->lock);
   *out = p;

@@ -7,6 +7,7 @@
 
 #include "runtime/file.h"
 #include "runtime/memory.h"
+#include "runtime/team.h"
 #include "tasks/answer.h"
 #include "tasks/batch.h"
 #include "tasks/cli_picture.h"
@@ -217,19 +218,27 @@ static void make_picture(const mv_row *row, mv_buf *out) {
   mv_buf_free(&jpeg);
 }
 
-static void put_pictures(const mv_rows_list *models, FILE *out) {
+typedef struct picture_loop {
+  const mv_row *rows;
+  mv_buf *made;
+} picture_loop;
+
+static void make_pictures(const void *loop, int first, int end, int thread) {
+  const picture_loop *l = loop;
+  (void)thread;
+  for (int i = first; i < end; i++) make_picture(&l->rows[i], &l->made[i]);
+}
+
+static mv_status put_pictures(const mv_rows_list *models, FILE *out, mv_error *err) {
   enum { BATCH = 256 };
-  static const mv_buf none = {0};
-  mv_buf made[BATCH];
+  mv_team *team;
+  MV_TRY(mv_team_new(&team, mv_core_count(), err));
   for (size_t m = 0; m < models->n; m++) {
     const mv_rows *rows = &models->v[m];
     for (size_t at = 0; at < rows->n; at += BATCH) {
       int n = rows->n - at < BATCH ? (int)(rows->n - at) : BATCH;
-#pragma omp parallel for schedule(dynamic, 1)
-      for (int i = 0; i < n; i++) {
-        made[i] = none;
-        make_picture(&rows->v[at + (size_t)i], &made[i]);
-      }
+      mv_buf made[BATCH] = {0};
+      mv_team_run(team, n, make_pictures, &(picture_loop){&rows->v[at], made});
       for (int i = 0; i < n; i++) {
         if (made[i].len && !made[i].failed) fwrite(made[i].ptr, 1, made[i].len, out);
         fputc('\n', out);
@@ -237,6 +246,8 @@ static void put_pictures(const mv_rows_list *models, FILE *out) {
       }
     }
   }
+  mv_team_free(team);
+  return MV_OK;
 }
 
 /* ---- the page ---- */
@@ -279,17 +290,16 @@ static mv_status put_data(const mv_rows_list *models, const mv_board_row *board,
   if (status == MV_OK) status = put_cases(models, out, err);
   fputs("</script>\n", out);
   open_data(out, "images", "text/plain");
-  if (status == MV_OK) put_pictures(models, out);
+  if (status == MV_OK) status = put_pictures(models, out, err);
   fputs("</script>\n", out);
   return status;
 }
 
 mv_status mv_report_write(const mv_rows_list *models, const mv_board_row *board, const char *path,
-                          int n_thread, mv_error *err) {
+                          mv_error *err) {
   static const char mark[] = "<!--DATA-->\n";
   const char *at = strstr(mv_report_page, mark);
   mv_outfile out;
-  (void)n_thread;
   MV_TRY(mv_outfile_open(&out, path, err));
   fwrite(mv_report_page, 1, (size_t)(at - mv_report_page), out.stream);
   mv_status status = put_data(models, board, out.stream, err);

@@ -11,9 +11,9 @@ extern "C" {
 extern const char mv_report_page[]; /* the file, made into C by the build */
 
 /* Writes the page by rename. Pictures are read anew from the files the records name, as far as
- * they can be, in n_thread threads (0: all). */
+ * they can be, on all cores. */
 mv_status mv_report_write(const mv_rows_list *models, const mv_board_row *board, const char *path,
-                          int n_thread, mv_error *err);
+                          mv_error *err);
 
 #ifdef __cplusplus
 }

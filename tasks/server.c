@@ -16,6 +16,7 @@
 
 #include "runtime/clock.h"
 #include "runtime/file.h"
+#include "runtime/team.h"
 #include "tasks/prompts.h"
 #include "tasks/teach.h"
 
@@ -397,10 +398,10 @@ static mv_status start(mv_server *server, mv_error *err) {
   MV_TRY(mv_engine_new(&server->engine, server->model, &options, err));
   MV_TRY(mv_teach_tasks(server->engine, mv_prompt_system(), err));
   if (o->draft_bank) MV_TRY(mv_teach_from(server->engine, o->draft_bank, err));
-  if (pthread_create(&server->engine_thread, NULL, mv_server_engine_main, server) != 0)
+  if (!mv_thread_start(&server->engine_thread, mv_server_engine_main, server))
     return mv_fail(err, MV_ERR_MEMORY, "cannot start a thread");
   server->has_threads = 1;
-  if (pthread_create(&server->watch_thread, NULL, watch_main, server) != 0)
+  if (!mv_thread_start(&server->watch_thread, watch_main, server))
     return mv_fail(err, MV_ERR_MEMORY, "cannot start a thread");
   server->has_threads = 2;
   return start_daemon(server, err);
@@ -408,7 +409,7 @@ static mv_status start(mv_server *server, mv_error *err) {
 
 mv_status mv_server_new(mv_server **out, mv_model *model, const mv_serve_options *options,
                         mv_error *err) {
-  long n_cpu = sysconf(_SC_NPROCESSORS_ONLN);
+  int n_cpu = mv_core_count();
   *out = NULL;
   mv_server *server = mv_calloc(1, sizeof *server);
   if (!server) return mv_fail(err, MV_ERR_MEMORY, "out of memory");

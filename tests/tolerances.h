@@ -51,10 +51,10 @@ static inline double mv_tol_attention(double n, double score, double mag) {
   return 2 * (score + MV_TOL_EXP) * mag + mv_tol_sum(n, mag);
 }
 
-/* Attention on tensor cores rounds the weights to bf16, and divides by the sum of the rounded ones,
- * so that a weight that is off moves the mean by its share of the value's distance from the mean.
- * `spread`: the sum of the squares of weight times distance. Roundings have random signs and at
- * most half a unit: four deviations of their sum. */
+/* Attention in bf16 products rounds the weights to bf16, and divides by the sum of the rounded
+ * ones, so that a weight that is off moves the mean by its share of the value's distance from the
+ * mean. `spread`: the sum of the squares of weight times distance. Roundings have random signs and
+ * at most half a unit: four deviations of their sum. */
 static inline double mv_tol_weights(double spread) { return 4 * MV_TOL_BF16 * sqrt(spread); }
 
 /* Log-probabilities of a whole model in fp32 against the reference in fp32: both are off by some

