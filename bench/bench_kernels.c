@@ -5,9 +5,10 @@
  * exceed the last-level cache. The limit of a row is the time its bytes take at the machine's read
  * bandwidth or its products at the machine's multiplication rate, whichever is longer, with the
  * counts of mv_<op>_cost. On a GPU the limits are those of its best copy and its best product, and
- * runs over all copies are one recorded step, timed by the device's clock: what a kernel takes
- * among others, without the host's time to launch it. A machine busy with something else gives
- * meaningless figures.
+ * runs over all copies, so many that they take STEP_MS, are one recorded step, timed by the
+ * device's clock: what a kernel takes among others. While the host describes and launches a step
+ * the device has nothing to do, and its clock runs: some 10 us, a percent of such a step. A machine
+ * busy with something else gives meaningless figures.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@
 #define MAX_COPIES 16
 #define MAX_RUNS 5000
 #define PROFILE_RUNS 5
+#define STEP_MS 1.0 /* of a recorded step, on a GPU */
+#define MAX_STEP_RUNS 512
 
 typedef struct bench_options {
   const char *op, *simd, *device, *compare;
@@ -125,31 +128,45 @@ static double time_one(kernel_run *run) {
   return run->ops->elapsed(run->device, 0, 1);
 }
 
-/* A run of every copy as one step: directly, recorded, then replayed. The mean of the copies. */
-static double time_step(kernel_run *runs, int n_copy) {
+/* n_run runs over all copies in turn as one step: directly, recorded, then replayed. The mean. */
+static double time_step(kernel_run *runs, int n_copy, int n_run) {
   mv_device *device = runs[0].device;
   const mv_ops *ops = runs[0].ops;
   ops->mark(device, 0);
   do {
     ops->step_begin(device);
-    for (int i = 0; i < n_copy; i++) kernel_run_go(&runs[i]);
+    for (int i = 0; i < n_run; i++) kernel_run_go(&runs[i % n_copy]);
   } while (ops->step_end(device));
   ops->mark(device, 1);
-  return ops->elapsed(device, 0, 1) / n_copy;
+  return ops->elapsed(device, 0, 1) / n_run;
+}
+
+/* How many runs, a multiple of the copies, take step_ms; a step of so many is recorded then. */
+static int step_runs(kernel_run *runs, int n_copy, double step_ms) {
+  double ms = 0;
+  for (int i = 0; i < 3; i++) ms = time_step(runs, n_copy, n_copy);
+  int n_run = n_copy;
+  while (n_run + n_copy <= MAX_STEP_RUNS && n_run * ms < step_ms) n_run += n_copy;
+  for (int i = 0; i < 3 && n_run > n_copy; i++) time_step(runs, n_copy, n_run);
+  return n_run;
 }
 
 /* Runs until there are enough and long enough, or it takes too long; in-place operations that
  * would shrink their input to nothing get it anew each time, untimed. */
 static void time_runs(kernel_run *runs, int n_copy, int quick, bench_result *out) {
   static double ms[MAX_RUNS];
-  int n = 0, at_least = quick ? 3 : 30, on_gpu = runs[0].ops != &mv_ops_cpu;
+  int n = 0, at_least = quick ? 3 : 30, on_gpu = runs[0].ops != &mv_ops_cpu, n_run = 1;
   double enough_ms = quick ? 5 : 300, too_long_ms = quick ? 300 : 3000, total = 0;
   int renew = strcmp(runs[0].c->op, "gelu") == 0 && !on_gpu;
-  for (int i = 0; i < (on_gpu ? 3 : 1); i++) on_gpu ? time_step(runs, n_copy) : time_one(&runs[0]);
+  if (on_gpu)
+    n_run = step_runs(runs, n_copy, quick ? 0 : STEP_MS);
+  else
+    time_one(&runs[0]);
   while (n < MAX_RUNS && total < too_long_ms && (n < at_least || total < enough_ms)) {
     kernel_run *run = &runs[n % n_copy];
     if (renew) kernel_run_reset(run);
-    total += ms[n++] = on_gpu ? time_step(runs, n_copy) : time_one(run);
+    ms[n] = on_gpu ? time_step(runs, n_copy, n_run) : time_one(run);
+    total += n_run * ms[n++];
     if (runs[0].device->error.code != MV_OK) break;
   }
   qsort(ms, (size_t)n, sizeof *ms, by_size);

@@ -25,7 +25,7 @@ if(MV_CUDA_ARCHITECTURES STREQUAL "card")
   string(REGEX MATCH "^[0-9]+\\.[0-9]" card "${card}")
   string(REPLACE "." "" card "${card}")
   if(NOT card)
-    set(card 80) # its PTX runs on every later card
+    set(card 80-real 90a-real 100) # for any: PTX of 80 alone would run on later cards, but not overlap
   elseif(card EQUAL 90)
     set(card 90a)
   endif()

@@ -39,7 +39,7 @@ struct mv_cuda {
   int ordinal;
   int arch; /* compute capability, 10 * major + minor */
   int n_sm;
-  int overlaps;                  /* kernels of a step, unless MEDVISION_OVERLAP=0 says no */
+  int overlaps; /* kernels of a step, where their code waits, unless MEDVISION_OVERLAP=0 says no */
   size_t l2_bytes, shared_bytes; /* shared memory a block may ask for */
   mv_lane lane;        /* that operations go to: each has its own scratch, staging, workspace */
   cudaStream_t stream; /* of that lane */
@@ -64,9 +64,10 @@ int mv_cuda_check(mv_device *device, cudaError_t error, const char *what);
  * Adds n_bytes at `what` to the fingerprint. */
 int mv_cuda_may_launch(mv_device *device, const void *what, size_t n_bytes);
 
-/* Whether what is launched now may start before what is ahead of it ends (mv_pdl_wait): within a
- * step, where nobody writes weights, on cards from sm_90 on, behind another kernel of ours and not
- * behind a copy. `is_kernel`: whether it is one itself; all that MV_LAUNCH is given wait. */
+/* Asked before every launch. Whether what is launched now may start before what is ahead of it ends
+ * (mv_pdl_wait): within a step, where nobody writes weights, on cards from sm_90 on, behind another
+ * kernel of ours and not behind a copy. `is_kernel`: whether it is one itself; all that MV_LAUNCH
+ * is given wait. */
 int mv_cuda_may_overlap(mv_device *device, int is_kernel);
 
 /* Copies what the host describes to the device, in order with the launches after it, and returns
@@ -74,6 +75,11 @@ int mv_cuda_may_overlap(mv_device *device, int is_kernel);
  * sticky error, or for 0 bytes. The same bytes staged again (every layer's page tables) are not
  * copied again. */
 const void *mv_cuda_stage(mv_device *device, const void *host, size_t n_bytes);
+
+/* The architecture that the kernels in use were compiled for, as 90: below the device's where the
+ * driver made them of older PTX, and then without what is only there from some architecture on. 0
+ * with a sticky error, MV_ERR_UNSUPPORTED where the build has none for this device. (fill.cu) */
+int mv_cuda_code_arch(mv_device *device);
 
 /* Whether a step is being described or made. */
 int mv_cuda_in_step(mv_device *device);

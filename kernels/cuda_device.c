@@ -224,7 +224,6 @@ static int read_properties(mv_device *device, mv_cuda *cuda) {
                        "reading its properties"))
       return 0;
   cuda->arch = 10 * major + minor;
-  cuda->overlaps = cuda->arch >= 90 && mv_env_int("MEDVISION_OVERLAP", 1);
   cuda->l2_bytes = (size_t)l2;
   cuda->shared_bytes = (size_t)shared;
   device->cache_bytes = cuda->l2_bytes;
@@ -314,6 +313,10 @@ static void set_up(mv_device *device, int ordinal) {
             device->name, cuda->arch / 10, cuda->arch % 10);
     return;
   }
+  int code_arch = mv_cuda_code_arch(device);
+  if (!code_arch) return;
+  /* of the code, not of the device: what was compiled for less has no waits in it */
+  cuda->overlaps = code_arch >= 90 && mv_env_int("MEDVISION_OVERLAP", 1);
   cuda->memory = mv_calloc(1, sizeof *cuda->memory);
   if (!cuda->memory) {
     mv_fail(&device->error, MV_ERR_MEMORY, "%s: out of memory", device->name);

@@ -107,6 +107,8 @@ int mv_cuda_may_overlap(mv_device *device, int is_kernel) {
   struct mv_cuda_steps *s = steps_of(device);
   int after_kernel = s->after_kernel;
   s->after_kernel = is_kernel;
+  if (s->pass == DIRECT) /* a step has begun with it; else the thread may have another device */
+    mv_cuda_check(device, cudaSetDevice(mv_cuda_of(device)->ordinal), "choosing the device");
   return after_kernel && is_kernel && s->pass != DIRECT && mv_cuda_of(device)->overlaps;
 }
 
@@ -338,7 +340,9 @@ static void end_capture(mv_device *device) {
 int mv_cuda_step_end(mv_device *device) {
   struct mv_cuda_steps *s = steps_of(device);
   int again = 0;
-  add(&s->print, &s->step.used, sizeof s->step.used); /* what the copy of the arena carries */
+  /* the copy of the arena: how much, and from where, should it have grown since */
+  add(&s->print, &s->step.used, sizeof s->step.used);
+  add(&s->print, &s->step.host, sizeof s->step.host);
   if (s->pass == CAPTURE)
     end_capture(device);
   else if (device->error.code == MV_OK && s->pass == DESCRIBE)

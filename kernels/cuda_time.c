@@ -11,7 +11,8 @@ void mv_cuda_mark(mv_device *device, int which) {
     return;
   }
   cudaEvent_t *event = &cuda->marks[which];
-  if (!*event && !mv_cuda_check(device, cudaEventCreate(event), "events")) {
+  if (!*event && (!mv_cuda_check(device, cudaSetDevice(cuda->ordinal), "choosing the device") ||
+                  !mv_cuda_check(device, cudaEventCreate(event), "events"))) {
     *event = NULL;
     return;
   }

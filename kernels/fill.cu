@@ -29,6 +29,22 @@ __global__ void __launch_bounds__(THREADS) fill_kernel(X *x, mv_fill_dims dims) 
 
 }  // namespace
 
+/* Any kernel will do: all are compiled for the same architectures. */
+int mv_cuda_code_arch(mv_device *device) {
+  cudaFuncAttributes found = {};
+  const cudaError_t error = cudaFuncGetAttributes(&found, fill_kernel<1, float>);
+  if (error == cudaSuccess) return found.ptxVersion > 0 ? found.ptxVersion : 80; /* 0: not told */
+  if (error != cudaErrorNoKernelImageForDevice)
+    return mv_cuda_check(device, error, "finding its kernels") && 0;
+  cudaGetLastError();
+  if (device->error.code == MV_OK)
+    mv_fail(&device->error, MV_ERR_UNSUPPORTED,
+            "%s: this build has no kernels for compute capability %d.%d (build with "
+            "-DMV_CUDA_ARCHITECTURES=card, or use --device cpu)",
+            device->name, mv_cuda_of(device)->arch / 10, mv_cuda_of(device)->arch % 10);
+  return 0;
+}
+
 void mv_fill_cuda(mv_device *device, const mv_fill_dims *dims, void *x) {
   if (dims->n_row == 0 || dims->ld == 0) return;
   mv_with_type(dims->dtype, [&](auto a) {

@@ -182,9 +182,14 @@ static void run_call(mv_device *device, call *c) {
   if (!mv_cuda_may_launch(device, c, sizeof *c)) return;
   mv_cuda_may_overlap(device, 0);
   mv_lt_product p;
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
   if (mv_lt_product_open(device, &p, &c->key, c->ldx, c->ldy))
-    mv_lt_check(device, mv_lt_run(device, &p, &c->algo, c->w, c->x, c->bias, c->y), "product");
+    status = mv_lt_run(device, &p, &c->algo, c->w, c->x, c->bias, c->y);
   mv_lt_product_close(&p);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) /* for so few rows: other bits rather than none */
+    run_plain(device, c);
+  else
+    mv_lt_check(device, status, "product");
 }
 
 /* Sums in f32, then rounded: for an f32 bias under a bf16 result, which the library does not add.

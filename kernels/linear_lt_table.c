@@ -69,7 +69,8 @@ const cublasLtMatmulAlgo_t *mv_lt_choose(mv_device *device, const mv_lt_key *key
   mv_lt_key first_key = *key;
   first_key.n_row = MV_LT_FIRST;
   const mv_lt_choice *choice = choice_of(device, &first_key, w, NULL);
-  if (choice && key->n_row != MV_LT_FIRST) {
+  /* An untimed first is not kept, so nothing that was made to be like it may be. */
+  if (choice && choice->us > 0 && key->n_row != MV_LT_FIRST) {
     cublasLtMatmulAlgo_t like = choice->algo; /* the list may move */
     choice = choice_of(device, key, w, &like);
   }

@@ -77,7 +77,8 @@ static double measure_copy(timed *t, double enough_ms, uint16_t *block) {
     size_t n_bytes = (size_t)t->rows * D * sizeof(float);
     int32_t *index = (int32_t *)block;
     for (int i = 0; i < t->rows; i++) index[i] = i;
-    if (get_memory(t, (size_t)t->rows * sizeof *index, n_bytes, n_bytes)) {
+    int fits = get_memory(t, (size_t)t->rows * sizeof *index, n_bytes, n_bytes);
+    if (fits) {
       t->ops->upload(t->device, t->a, index, (size_t)t->rows * sizeof *index);
       memset(block, 0, BLOCK * sizeof *block);
       fill_bf16(t, block, t->b, n_bytes / 2);
@@ -85,6 +86,8 @@ static double measure_copy(timed *t, double enough_ms, uint16_t *block) {
       gbs = 2 * (double)n_bytes / ms * 1e-6;
     }
     free_memory(t);
+    if (!fits && gbs > 0) mv_device_recover(t->device); /* a model is there, too: so much must do */
+    if (!fits) break;
     if (t->device->error.code != MV_OK) break;
   }
   return gbs;
@@ -104,7 +107,8 @@ static double measure_product(timed *t, double enough_ms, uint16_t *block) {
     t->rows = sizes[i][0];
     t->nk = sizes[i][1];
     size_t mk = (size_t)t->rows * (size_t)t->nk, nk = (size_t)t->nk * (size_t)t->nk;
-    if (get_memory(t, 2 * mk, 2 * nk, 4 * mk)) {
+    int fits = get_memory(t, 2 * mk, 2 * nk, 4 * mk);
+    if (fits) {
       fill_bf16(t, block, t->a, mk);
       fill_bf16(t, block, t->b, nk);
       ms = best_ms(t);
@@ -112,6 +116,8 @@ static double measure_product(timed *t, double enough_ms, uint16_t *block) {
       if (reached > gflops) gflops = reached;
     }
     free_memory(t);
+    if (!fits && gflops > 0) mv_device_recover(t->device);
+    if (!fits) break;
   }
   return gflops;
 }

@@ -1,7 +1,7 @@
 /* cuBLASLt's products, plainly: D = epilogue(alpha op(A) op(B) + beta C + bias). Algorithms differ
  * in how many parts they split the sum into, so that a different choice gives different last bits,
  * and a split needs workspace, as on a card; one adds up a whole sum in an order of its own, two in
- * the same. */
+ * the same, of which one refuses few rows. */
 #include <cublasLt.h>
 #include <math.h>
 #include <string.h>
@@ -40,6 +40,7 @@ namespace {
 constexpr uint64_t algo_magic = 0x6d765f616c676f00;
 constexpr int n_algo = 5;
 const int algo_splits[n_algo] = {1, 2, 4, 1, 1};
+constexpr int wants_rows = 3, least_rows = 8;
 constexpr int own_order = 4; /* the algorithm that begins with the last products */
 
 /* What cublasLtMatmulAlgo_t holds. */
@@ -243,6 +244,7 @@ cublasStatus_t check_algo(const sim_lt_matmul &desc, const sim_lt_layout &a, con
       data.n_split > 16)
     return CUBLAS_STATUS_INVALID_VALUE;
   if ((uint64_t)data.n_split > k) return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (data.id == wants_rows && d.n_col < least_rows) return CUBLAS_STATUS_NOT_SUPPORTED;
   *workspace = workspace_of(data.n_split, d);
   return CUBLAS_STATUS_SUCCESS;
 }

@@ -8,6 +8,7 @@ namespace sim {
 namespace {
 
 thread_local cudaError_t last_error;
+thread_local int chosen; /* the thread's device */
 std::atomic<cudaError_t> sticky_error{cudaSuccess};
 long fail_in = -1, n_call;
 cudaError_t fail_with;
@@ -47,6 +48,10 @@ const error_name error_names[] = {
      "operation failed due to a previous error during capture"},
     {cudaErrorStreamCaptureUnmatched, "cudaErrorStreamCaptureUnmatched",
      "capture was not ended in the same stream as it began"},
+    {cudaErrorStreamCaptureUnjoined, "cudaErrorStreamCaptureUnjoined",
+     "capturing stream has unjoined work"},
+    {cudaErrorStreamCaptureIsolation, "cudaErrorStreamCaptureIsolation",
+     "dependency created on uncaptured work in another stream"},
     {cudaErrorUnknown, "cudaErrorUnknown", "unknown error"},
 };
 
@@ -59,6 +64,8 @@ const error_name &named(cudaError_t error) {
 bool no_device() { return config.devices <= 0; }
 
 }  // namespace
+
+int current_device(void) { return chosen; }
 
 cudaError_t remember(cudaError_t error) {
   if (error) last_error = error;
@@ -113,14 +120,15 @@ cudaError_t cudaGetDeviceCount(int *count) {
 
 cudaError_t cudaGetDevice(int *device) {
   API_BEGIN();
-  *device = 0;
+  *device = chosen;
   return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device) {
   API_BEGIN();
-  /* Work goes to one device, whatever number of them is claimed. */
-  return remember(device >= 0 && device < config.devices ? cudaSuccess : cudaErrorInvalidDevice);
+  if (device < 0 || device >= config.devices) return remember(cudaErrorInvalidDevice);
+  chosen = device; /* memory is one, whatever number of devices is claimed; streams have theirs */
+  return cudaSuccess;
 }
 
 cudaError_t cudaSetDeviceFlags(unsigned) { return cudaSuccess; }

@@ -256,6 +256,8 @@ typedef std::function<cudaError_t()> stream_op;
 cudaError_t submit(cudaStream_t stream, stream_op op); /* runs, queues or captures */
 /* Notes whether what is submitted next is a kernel; returns whether the last was one. */
 bool note_kernel(cudaStream_t stream, bool is_kernel);
+bool is_of_current_device(cudaStream_t stream);
+int current_device(void); /* of the calling thread: device.cpp */
 bool refused_in_capture(const char *function);
 extern std::recursive_mutex api_mutex;
 void synchronise_blocking_streams(void);

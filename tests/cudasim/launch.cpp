@@ -285,6 +285,14 @@ cudaError_t set_shared_limit(const void *kernel, int n_bytes) {
   return cudaSuccess;
 }
 
+cudaError_t code_versions(cudaFuncAttributes *attributes) {
+  API_BEGIN();
+  attributes->ptxVersion = config.code ? config.code : config.arch;
+  attributes->binaryVersion = config.arch;
+  return attributes->ptxVersion <= config.arch ? cudaSuccess
+                                               : remember(cudaErrorNoKernelImageForDevice);
+}
+
 cudaError_t blocks_per_sm(int *n_block, int n_thread, size_t shared_bytes) {
   API_BEGIN();
   if (n_thread <= 0 || n_thread > 1024) return remember(cudaErrorInvalidValue);
@@ -298,6 +306,10 @@ cudaError_t launch(const launch_dims &dims, cudaStream_t stream, const void *ker
                    kernel_call call) {
   API_BEGIN();
   if (cudaError_t error = check_limits(dims, kernel)) return remember(error);
+  if (!is_of_current_device(stream)) {
+    report("device", "a kernel for a stream of a device that this thread did not choose");
+    return remember(cudaErrorInvalidResourceHandle);
+  }
   uint64_t n_block = (uint64_t)dims.grid.x * dims.grid.y * dims.grid.z;
   if (dims.cooperative) {
     int per_sm = 0;

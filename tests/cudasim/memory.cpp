@@ -197,6 +197,7 @@ cudaError_t cudaFreeAsync(void *ptr, cudaStream_t stream) {
 
 cudaError_t cudaHostAlloc(void **ptr, size_t n_bytes, unsigned) {
   API_BEGIN();
+  if (refused_in_capture("cudaHostAlloc")) return remember(cudaErrorStreamCaptureUnsupported);
   *ptr = n_bytes ? take(&pinned_region, n_bytes) : nullptr;
   return remember(*ptr || !n_bytes ? cudaSuccess : cudaErrorMemoryAllocation);
 }
@@ -206,6 +207,7 @@ cudaError_t cudaMallocHost(void **ptr, size_t n_bytes) { return cudaHostAlloc(pt
 cudaError_t cudaFreeHost(void *ptr) {
   API_BEGIN();
   if (!ptr) return cudaSuccess;
+  if (refused_in_capture("cudaFreeHost")) return remember(cudaErrorStreamCaptureUnsupported);
   cudaError_t error = drain_all_streams();
   cudaError_t freed = give_back(ptr, false);
   return remember(error ? error : freed);
@@ -213,6 +215,7 @@ cudaError_t cudaFreeHost(void *ptr) {
 
 cudaError_t cudaHostRegister(void *ptr, size_t n_bytes, unsigned) {
   API_BEGIN();
+  if (refused_in_capture("cudaHostRegister")) return remember(cudaErrorStreamCaptureUnsupported);
   std::lock_guard<std::mutex> lock(mutex);
   if (!ptr || !n_bytes || registered.count((uintptr_t)ptr)) return remember(cudaErrorInvalidValue);
   registered[(uintptr_t)ptr] = n_bytes;
@@ -221,6 +224,7 @@ cudaError_t cudaHostRegister(void *ptr, size_t n_bytes, unsigned) {
 
 cudaError_t cudaHostUnregister(void *ptr) {
   API_BEGIN();
+  if (refused_in_capture("cudaHostUnregister")) return remember(cudaErrorStreamCaptureUnsupported);
   cudaError_t error = drain_all_streams();
   std::lock_guard<std::mutex> lock(mutex);
   if (!registered.erase((uintptr_t)ptr)) return remember(cudaErrorInvalidValue);

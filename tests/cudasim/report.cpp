@@ -48,6 +48,7 @@ sim_config initial_config() {
   from_environment("SIM_CHECK", &c.check, {});
   from_environment("SIM_STATS", &c.stats, {});
   from_environment("SIM_ARCH", &c.arch, {});
+  from_environment("SIM_CODE", &c.code, {});
   from_environment("SIM_SMS", &c.sms, {});
   from_environment("SIM_DEVICES", &c.devices, {});
   from_environment("SIM_VERBOSE", &c.verbose, {});

@@ -12,6 +12,8 @@ struct CUstream_st {
   std::deque<sim::stream_op> queue;
   bool is_blocking; /* waits for the default stream, and it for this one */
   bool is_capturing, is_origin;
+  bool is_joined; /* of a capture: what it was given is waited for by another stream */
+  int device;
   bool is_behind_kernel = false; /* what was submitted last is a kernel */
 };
 
@@ -20,6 +22,7 @@ struct CUevent_st {
   cudaStream_t stream;
   std::shared_ptr<double> ms;
   bool is_captured, has_timing;
+  int device;
 };
 
 struct CUgraph_st {
@@ -116,6 +119,10 @@ bool refused_in_capture(const char *function) {
   return true;
 }
 
+bool is_of_current_device(cudaStream_t stream) {
+  return !stream || !known(stream) || stream->device == current_device();
+}
+
 bool note_kernel(cudaStream_t stream, bool is_kernel) {
   if (!stream || !known(stream)) return is_kernel;
   const bool was = stream->is_behind_kernel;
@@ -134,6 +141,7 @@ cudaError_t submit(cudaStream_t stream, stream_op op) {
     return op();
   }
   if (stream->is_capturing) {
+    stream->is_joined = false;
     capture->ops.push_back(std::move(op));
     return cudaSuccess;
   }
@@ -151,7 +159,8 @@ extern "C" {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
   API_BEGIN();
-  *stream = new CUstream_st{{}, !(flags & cudaStreamNonBlocking), false, false};
+  *stream =
+      new CUstream_st{{}, !(flags & cudaStreamNonBlocking), false, false, false, current_device()};
   streams.push_back(*stream);
   return cudaSuccess;
 }
@@ -189,6 +198,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
   API_BEGIN();
+  if (stream_is_capturing(stream) && refused_in_capture("cudaStreamQuery"))
+    return remember(cudaErrorStreamCaptureUnsupported);
   if (!known(stream)) return remember(cudaErrorInvalidResourceHandle);
   if (!stream || stream->queue.empty()) return remember(sticky());
   cudaError_t error = run_front(stream); /* polled long enough, everything gets done */
@@ -213,7 +224,8 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void 
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
   API_BEGIN();
-  *event = new CUevent_st{nullptr, nullptr, nullptr, false, !(flags & cudaEventDisableTiming)};
+  *event = new CUevent_st{
+      nullptr, nullptr, nullptr, false, !(flags & cudaEventDisableTiming), current_device()};
   return cudaSuccess;
 }
 
@@ -227,6 +239,11 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   API_BEGIN();
+  if (stream && known(stream) && stream->device != event->device) {
+    report("device", "an event of device %d for a stream of device %d", event->device,
+           stream->device);
+    return remember(cudaErrorInvalidResourceHandle);
+  }
   event->done = std::make_shared<bool>(false);
   event->ms = std::make_shared<double>(0);
   event->stream = stream;
@@ -243,8 +260,12 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   API_BEGIN();
   if (event->is_captured && capture) {
     if (stream) stream->is_capturing = true; /* the stream joins the capture */
+    if (event->stream) event->stream->is_joined = true;
     return cudaSuccess;
   }
+  if (stream_is_capturing(stream) && event->done &&
+      refused_in_capture("a wait for what is not captured"))
+    return remember(cudaErrorStreamCaptureIsolation);
   if (!event->done) return cudaSuccess;
   return remember(
       submit(stream, [done = event->done, from = event->stream] { return run_until(from, done); }));
@@ -260,6 +281,8 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   API_BEGIN();
+  if (event->is_captured && refused_in_capture("cudaEventQuery"))
+    return remember(cudaErrorStreamCaptureUnsupported);
   if (!event->done || *event->done || !event->stream) return remember(sticky());
   if (!event->stream->queue.empty()) run_front(event->stream);
   return *event->done ? remember(sticky()) : cudaErrorNotReady;
@@ -289,10 +312,15 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
   *graph = nullptr;
   if (!stream || !known(stream) || !stream->is_origin)
     return remember(cudaErrorStreamCaptureUnmatched);
-  for (cudaStream_t s : streams) s->is_capturing = s->is_origin = false;
+  bool is_unjoined = false;
+  for (cudaStream_t s : streams) {
+    is_unjoined |= s->is_capturing && !s->is_origin && !s->is_joined;
+    s->is_capturing = s->is_origin = s->is_joined = false;
+  }
   std::unique_ptr<CUgraph_st> whole(capture);
   capture = nullptr;
   if (capture_is_spoiled) return remember(cudaErrorStreamCaptureInvalidated);
+  if (is_unjoined) return remember(cudaErrorStreamCaptureUnjoined);
   *graph = whole.release();
   return cudaSuccess;
 }

@@ -2,22 +2,28 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/memory.h"
 #include "tests/kernels/cases.h"
 #include "tests/tolerances.h"
 
-enum { X, BIAS, W0 };
+enum { X, BIAS, W0, NARROW = W0 + MV_LINEAR_PARTS };
+_Static_assert((int)NARROW < (int)KERNEL_INPUTS, "an input each");
 
 static int n_out_of(const kernel_case *c) { return c->n_out[0] + c->n_out[1] + c->n_out[2]; }
 
 static mv_linear weights(const kernel_run *run) {
   const kernel_case *c = run->c;
+  size_t row_bytes = (size_t)c->n_in * mv_dtype_bytes(c->w);
   mv_linear out = {.n_in = c->n_in, .n_out = n_out_of(c), .dtype = c->w};
   for (int i = 0; i < MV_LINEAR_PARTS && c->n_out[i]; i++) {
     out.part[i].w = run->in[W0 + i].dev;
+    if (c->loaded && i > 0)
+      out.part[i].w = (const char *)out.part[i - 1].w + (size_t)c->n_out[i - 1] * row_bytes;
     out.part[i].n_row = c->n_out[i];
     out.n_part++;
   }
   out.bias = c->bias ? run->in[BIAS].dev : NULL;
+  out.bias_bf16 = c->bias && c->loaded ? run->in[NARROW].dev : NULL;
   return out;
 }
 
@@ -27,13 +33,31 @@ static mv_linear_dims dims_of(const kernel_case *c) {
   return dims;
 }
 
+/* The same numbers in both formats. */
+static void load_bias(kernel_run *run, size_t n) {
+  float *values = mv_alloc(n * sizeof *values);
+  kernel_input(run, NARROW, MV_DTYPE_BF16, n, 2);
+  if (!values)
+    mv_fail(&run->device->error, MV_ERR_MEMORY, "no memory for a case");
+  else if (run->device->error.code == MV_OK) {
+    for (size_t i = 0; i < n; i++) values[i] = (float)kernel_value(&run->in[NARROW], i);
+    kernel_input_from(run, BIAS, MV_DTYPE_F32, n, values);
+  }
+  mv_free(values);
+}
+
 static void prepare(kernel_run *run) {
   const kernel_case *c = run->c;
   int n_out = n_out_of(c);
   kernel_input(run, X, c->x, (size_t)c->n_row * (size_t)(c->n_in + c->pad), 1);
-  for (int i = 0; i < MV_LINEAR_PARTS && c->n_out[i]; i++)
-    kernel_input(run, W0 + i, c->w, (size_t)c->n_out[i] * (size_t)c->n_in, 1);
-  if (c->bias) kernel_input(run, BIAS, MV_DTYPE_F32, (size_t)n_out, 2);
+  for (int i = 0; i < (c->loaded ? 1 : MV_LINEAR_PARTS) && c->n_out[i]; i++) {
+    int n = c->loaded ? n_out : c->n_out[i];
+    kernel_input(run, W0 + i, c->w, (size_t)n * (size_t)c->n_in, 1);
+  }
+  if (c->bias && c->loaded)
+    load_bias(run, (size_t)n_out);
+  else if (c->bias)
+    kernel_input(run, BIAS, MV_DTYPE_F32, (size_t)n_out, 2);
   kernel_output(run, c->y, (size_t)c->n_row, n_out, n_out + c->pad, c->accumulate);
 }
 
@@ -48,7 +72,7 @@ static void expect(const kernel_run *run, size_t row, int col, int n, double *wa
   size_t x_at = row * (size_t)(c->n_in + c->pad);
   for (int i = 0; i < n; i++) {
     int part = 0, w_row = col + i;
-    while (w_row >= c->n_out[part]) w_row -= c->n_out[part++];
+    while (!c->loaded && w_row >= c->n_out[part]) w_row -= c->n_out[part++];
     double sum = 0, mag = 0;
     for (int k = 0; k < c->n_in; k++) {
       double product =

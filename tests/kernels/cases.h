@@ -29,10 +29,11 @@ typedef struct kernel_case {
   int n_in;                   /* linear                                                   */
   int n_out[MV_LINEAR_PARTS]; /* linear: rows of each stacked part, 0 ends the list       */
   int bias, accumulate;       /* linear; rope_kv: judge q, k, v in place, not the cache   */
-  int d;                      /* rmsnorm, swiglu, gelu, embed, gather_rows: row width     */
-  float spread;               /* inputs lie in [-spread, spread]; 0 means 1               */
-  int n_head, n_kv, d_head;   /* rope, attention                                          */
-  const kernel_span *spans;   /* attention, rope_kv: sequences; window_attention: segments */
+  int loaded;   /* linear: as loading leaves it: parts adjoin, the bias is there in bf16, too */
+  int d;        /* rmsnorm, swiglu, gelu, embed, gather_rows: row width     */
+  float spread; /* inputs lie in [-spread, spread]; 0 means 1               */
+  int n_head, n_kv, d_head; /* rope, attention                                          */
+  const kernel_span *spans; /* attention, rope_kv: sequences; window_attention: segments */
   int n_span;
   int tree;    /* attention: the rows of every span are drafts that branch (64 at most) */
   int n_layer; /* kv_copy: of n_row moves, runs of up to 64 tokens */

@@ -56,6 +56,24 @@ START_TEST(tells_what_it_is) {
 }
 END_TEST
 
+/* Code of older PTX waits for nothing, so nothing may begin before what is ahead of it ends. */
+START_TEST(overlap_is_a_matter_of_the_code) {
+  mv_device device;
+  static const int codes[][3] = {{90, 90, 1}, {90, 80, 0}, {100, 90, 1}, {100, 80, 0}, {80, 80, 0}};
+  for (int i = 0; i < COUNT(codes); i++) {
+    sim_settings()->arch = codes[i][0];
+    sim_settings()->code = codes[i][1];
+    ck_assert_int_eq(mv_device_open_cuda(&device, 0, &err), MV_OK);
+    ck_assert_int_eq(mv_cuda_of(&device)->overlaps, codes[i][2]);
+    mv_device_close_cuda(&device);
+  }
+  sim_settings()->code = 90;
+  ck_assert_int_eq(mv_device_open_cuda(&device, 0, &err), MV_ERR_UNSUPPORTED);
+  ck_assert_msg(strstr(err.msg, "no kernels for compute capability 8.0") != NULL, "%s", err.msg);
+  *sim_settings() = saved;
+}
+END_TEST
+
 START_TEST(memory_that_is_not_there_is_an_error_that_can_be_recovered_from) {
   ck_assert_ptr_null(mv_ops_cuda.alloc(&cuda, (size_t)1 << 60));
   ck_assert_int_eq(cuda.error.code, MV_ERR_MEMORY);
@@ -432,6 +450,33 @@ START_TEST(lanes_share_no_working_memory) {
 }
 END_TEST
 
+/* ---- several devices ---- */
+
+/* A thread that chose another device meanwhile. */
+START_TEST(work_goes_to_its_own_device) {
+  mv_device device;
+  sim_settings()->devices = 2;
+  ck_assert_int_eq(mv_device_open_cuda(&device, 1, &err), MV_OK);
+  work w = make_work(&device);
+  int32_t id = 1;
+  mv_gather_dims dims = {1, D, F32, F32};
+  mv_ops_cuda.upload(&device, w.ids, &id, sizeof id);
+  for (int i = 0; i < 4; i++) {
+    ck_assert_int_eq(cudaSetDevice(0), cudaSuccess);
+    mv_ops_cuda.mark(&device, i);
+    ck_assert_int_eq(cudaSetDevice(0), cudaSuccess);
+    mv_ops_cuda.embed(&device, &dims, w.ids, w.table, NULL, w.x);
+    ck_assert_int_eq(cudaSetDevice(0), cudaSuccess);
+    run_step(&device, &w, 9, i);
+  }
+  ck_assert_msg(device.error.code == MV_OK, "%s", device.error.msg);
+  free_work(&device, &w);
+  mv_device_close_cuda(&device);
+  ck_assert_int_eq(cudaSetDevice(0), cudaSuccess);
+  assert_well();
+}
+END_TEST
+
 /* ---- failures ---- */
 
 /* What an engine does; returns how it ended. */
@@ -526,6 +571,7 @@ static Suite *suite(void) {
   tcase_add_checked_fixture(t, set_up, tear_down);
   tcase_add_test(t, says_what_is_missing);
   tcase_add_test(t, tells_what_it_is);
+  tcase_add_test(t, overlap_is_a_matter_of_the_code);
   tcase_add_test(t, memory_that_is_not_there_is_an_error_that_can_be_recovered_from);
   tcase_add_test(t, bytes_come_back_as_they_went);
   tcase_add_test(t, files_come_as_they_are);
@@ -539,6 +585,7 @@ static Suite *suite(void) {
   tcase_add_test(t, the_side_lane_begins_after_what_the_main_lane_was_given);
   tcase_add_test(t, the_main_lane_waits_for_a_mark_and_for_nothing_else);
   tcase_add_test(t, lanes_share_no_working_memory);
+  tcase_add_test(t, work_goes_to_its_own_device);
   tcase_add_test(t, any_failing_call_is_an_error_and_nothing_worse);
   tcase_add_test(t, any_failing_allocation_is_an_error_and_nothing_worse);
   suite_add_tcase(s, t);

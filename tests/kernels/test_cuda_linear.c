@@ -81,6 +81,7 @@ START_TEST(parts_bias_and_residual) {
     for (int i = 0; i < COUNT(parts); i++)
       for (int mode = 0; mode < 4; mode++) {
         kernel_case c = product(f, rows[(i + mode) % 3], 24, 0, 8);
+        c.loaded = i % 2;
         c.bias = mode & 1;
         c.accumulate = mode >> 1;
         c.spread = 20;
@@ -110,6 +111,8 @@ START_TEST(many_rows_go_through_the_library) {
         c.n_out[1] = 8 * i;
         c.bias = mode & 1;
         c.accumulate = mode >> 1;
+        cuda_check_case(&c, (uint64_t)i);
+        c.loaded = 1;
         cuda_check_case(&c, (uint64_t)i);
       }
 }

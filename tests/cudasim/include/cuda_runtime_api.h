@@ -47,6 +47,7 @@ typedef enum cudaError {
   cudaErrorStreamCaptureInvalidated = 901,
   cudaErrorStreamCaptureUnmatched = 903,
   cudaErrorStreamCaptureUnjoined = 904,
+  cudaErrorStreamCaptureIsolation = 905,
   cudaErrorUnknown = 999
 } cudaError_t;
 
@@ -205,6 +206,9 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, void *nodes, size_t *n_node);
 
 /* ---- launches: from C++ only, by cudaLaunchKernelEx in cuda_runtime.h ---- */
+typedef struct cudaFuncAttributes {
+  int ptxVersion, binaryVersion; /* and others */
+} cudaFuncAttributes;
 typedef enum cudaFuncAttribute {
   cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
   cudaFuncAttributePreferredSharedMemoryCarveout = 9,

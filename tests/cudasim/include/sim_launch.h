@@ -27,6 +27,7 @@ cudaError_t launch(const launch_dims &dims, cudaStream_t stream, const void *ker
                    kernel_call call);
 cudaError_t set_shared_limit(const void *kernel, int n_bytes);
 cudaError_t blocks_per_sm(int *n_block, int n_thread, size_t shared_bytes);
+cudaError_t code_versions(cudaFuncAttributes *attributes);
 
 template <class K, class Args, size_t... I>
 __attribute__((no_sanitize("thread"))) inline void apply(K kernel, const Args &args,
@@ -65,6 +66,11 @@ template <class F>
 inline cudaError_t cudaFuncSetAttribute(F *kernel, cudaFuncAttribute attribute, int value) {
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
   return sim::set_shared_limit((const void *)kernel, value);
+}
+
+template <class F>
+inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, F *) {
+  return sim::code_versions(attributes);
 }
 
 template <class F>
