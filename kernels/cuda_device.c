@@ -84,9 +84,11 @@ void *mv_cuda_alloc(mv_device *device, size_t n_bytes) {
 }
 
 /* Also after a failure, and from a thread that never chose a device. */
+/* Neither lane works with it any more when it goes. */
 void mv_cuda_free(mv_device *device, void *ptr) {
   if (!ptr) return;
   if (cudaSetDevice(mv_cuda_of(device)->ordinal) != cudaSuccess) cudaGetLastError();
+  if (cudaDeviceSynchronize() != cudaSuccess) cudaGetLastError();
   if (cudaFree(ptr) != cudaSuccess) cudaGetLastError();
 }
 

@@ -25,16 +25,17 @@ struct mv_cuda_load {
   size_t n_asked, n_to_copy; /* reads asked for; of them, copies begun */
 };
 
-/* Pinned memory of the driver's own is not known to be huge pages: ours is, then pinned. */
+/* Pinned memory of the driver's own is not known to be huge pages: ours is, then pinned. Where it
+ * cannot be (a limit on locked memory), copies read it before they return: slower, not wrong. */
 static int open_ring(mv_device *device, struct mv_cuda_load *load) {
   load->ring = mv_alloc_huge(N_SLOT * SLOT_BYTES);
   if (!load->ring) {
     mv_fail(&device->error, MV_ERR_MEMORY, "%s: no memory to read weights", device->name);
     return 0;
   }
-  load->is_pinned = mv_cuda_check(
-      device, cudaHostRegister(load->ring, N_SLOT * SLOT_BYTES, cudaHostRegisterDefault),
-      "pinned memory");
+  load->is_pinned =
+      cudaHostRegister(load->ring, N_SLOT * SLOT_BYTES, cudaHostRegisterDefault) == cudaSuccess;
+  if (!load->is_pinned) cudaGetLastError();
   for (int i = 0; i < N_SLOT; i++) {
     load->slot[i].read.room = load->ring + (size_t)i * SLOT_BYTES;
     if (!mv_cuda_check(device,
