@@ -213,8 +213,7 @@ static void fold_scores(tiles *t, int n_query) {
   const mv_cpu_simd *simd = t->simd;
   float shrink[QUERY_BLOCK];
   for (int i = 0; i < n_query; i++) {
-    float max = simd->largest(t->scores + i * MV_KEY_TILE, MV_KEY_TILE);
-    if (t->max[i] > max) max = t->max[i];
+    float max = simd->largest(t->scores + i * MV_KEY_TILE, MV_KEY_TILE, t->max[i]);
     shrink[i] = t->max[i] == max ? 0 : (t->max[i] - max) * t->scale; /* both may be infinite */
     t->max[i] = max;
   }

@@ -59,8 +59,8 @@ typedef struct mv_cpu_simd {
                           float *out);
   void (*tile_values_bf16)(const void *p, int ldp, int n_row, const void *v, int n, int d,
                            float *out);
-  /* The largest of x[0..n), -infinity where none is a number. n is a multiple of 16. */
-  float (*largest)(const float *x, int n);
+  /* The largest of x[0..n) and `least`, without what is no number. n is a multiple of 16. */
+  float (*largest)(const float *x, int n, float least);
   /* x[i] = exp((x[i] - max) * scale), returns the sum, in lane order; the bf16 one (with
    * has_bf16) rounds them, and sums what is rounded. x[i] <= max; n is a multiple of 16. */
   float (*exp_sum)(float *x, int n, float max, float scale);

@@ -346,15 +346,38 @@ START_TEST(largest_passes_over_what_is_no_number) {
     float x[64];
     if (!simd) continue;
     for (int i = 0; i < 64; i++) x[i] = -INFINITY;
-    ck_assert(simd->largest(x, 64) == -INFINITY);
+    ck_assert(simd->largest(x, 64, -INFINITY) == -INFINITY);
     for (int i = 0; i < 64; i++) {
       x[i] = i % 3 == 0 ? NAN : -1.0f - (float)i;
-      if (i) ck_assert_float_eq(simd->largest(x, 64), -2.0f);
+      if (i) ck_assert_float_eq(simd->largest(x, 64, -INFINITY), -2.0f);
     }
     for (int i = 0; i < 64; i++) {
       x[i] = (float)i;
-      ck_assert_float_eq(simd->largest(x, 64), i ? (float)i : 0.0f);
+      ck_assert_float_eq(simd->largest(x, 64, -INFINITY), i ? (float)i : 0.0f);
+      ck_assert_float_eq(simd->largest(x, 64, 17.5f), i > 17 ? (float)i : 17.5f);
     }
+  }
+}
+END_TEST
+
+/* Weights in bf16 are the nearest ones or their neighbours, and the sum is of them. */
+START_TEST(exp_in_bf16_is_rounded_and_summed) {
+  const mv_cpu_simd *simd = mv_cpu_simd_pick("avx512bf16");
+  if (!simd) return;
+  for (int i = 0; i < 4096; i++) {
+    float x[64], max = (float)(i % 7) - 3, scale = 0.125f + (float)(i % 5);
+    uint16_t out[64];
+    double sum = 0;
+    for (int j = 0; j < 64; j++) x[j] = j % 9 == 8 ? -INFINITY : max - (float)(i * j) * 0x1p-11f;
+    float got_sum = simd->exp_sum_bf16(x, 64, max, scale, out);
+    for (int j = 0; j < 64; j++) {
+      double want = exp(((double)x[j] - max) * scale), got = mv_bf16_to_f32(out[j]);
+      ck_assert_msg(fabs(got - want) <= 0x1.01p-8 * want + 0x1p-126, "exp(%g * %g): %g", x[j] - max,
+                    scale, got);
+      sum += got;
+    }
+    ck_assert(out[0] == 0x3F80 && out[8] == 0);
+    ck_assert_double_le(fabs(got_sum - sum), 1e-6 * sum);
   }
 }
 END_TEST
@@ -507,6 +530,7 @@ static Suite *suite(void) {
   tcase_add_test(t, exp_is_accurate_over_its_range);
   tcase_add_test(t, largest_passes_over_what_is_no_number);
   tcase_add_test(t, exp_of_masked_and_equal_scores);
+  tcase_add_test(t, exp_in_bf16_is_rounded_and_summed);
   tcase_add_test(t, variants_are_offered_by_name);
   tcase_add_test(t, an_operation_without_memory_makes_the_device_sticky);
   tcase_add_test(t, a_failed_device_does_no_work);
