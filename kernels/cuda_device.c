@@ -12,7 +12,8 @@
 #define SLOT_BYTES ((size_t)8 << 20)
 #define ZERO_BYTES ((size_t)64 << 10) /* of scratch that stays zero, at first */
 #define SCRATCH_BYTES ((size_t)1 << 20)
-#define MIN_ARCH 80 /* bf16 tensor cores, cp.async */
+#define MIN_ARCH 80          /* bf16 tensor cores, cp.async */
+#define OVERLAP_DRIVER 12030 /* CUDA 12.3: graphs whose kernels overlap */
 /* The widest buffer of a 7B model is 0.6 GiB then, and a whole prompt fills the card. */
 #define SLICE_ROWS 8192
 /* Up to here a step's time is that of reading the weights. */
@@ -304,6 +305,15 @@ void mv_cuda_lane(mv_device *device, mv_lane which) {
     mv_cuda_check(device, cudaStreamWaitEvent(cuda->stream, cuda->given, 0), "lanes");
 }
 
+/* Whether kernels of a step may overlap, also where it is recorded; of the code, not of the device:
+ * what was compiled for less has no waits in it. */
+static int may_overlap(mv_device *device, int code_arch) {
+  int driver = 0;
+  return code_arch >= 90 && mv_env_int("MEDVISION_OVERLAP", 1) &&
+         mv_cuda_check(device, cudaDriverGetVersion(&driver), "reading its driver's version") &&
+         driver >= OVERLAP_DRIVER;
+}
+
 static void set_up(mv_device *device, int ordinal) {
   mv_cuda *cuda = mv_cuda_of(device);
   cuda->ordinal = ordinal;
@@ -317,8 +327,7 @@ static void set_up(mv_device *device, int ordinal) {
   }
   int code_arch = mv_cuda_code_arch(device);
   if (!code_arch) return;
-  /* of the code, not of the device: what was compiled for less has no waits in it */
-  cuda->overlaps = code_arch >= 90 && mv_env_int("MEDVISION_OVERLAP", 1);
+  cuda->overlaps = may_overlap(device, code_arch);
   cuda->memory = mv_calloc(1, sizeof *cuda->memory);
   if (!cuda->memory) {
     mv_fail(&device->error, MV_ERR_MEMORY, "%s: out of memory", device->name);

@@ -216,7 +216,7 @@ cudaError_t cudaDeviceReset(void) {
 }
 
 cudaError_t cudaDriverGetVersion(int *version) {
-  *version = config.devices > 0 ? CUDART_VERSION : 0;
+  *version = config.devices > 0 ? config.driver : 0;
   return cudaSuccess;
 }
 

@@ -36,6 +36,7 @@ sim_config initial_config() {
   c.seed = 1;
   c.threads = 1;
   c.arch = 90;
+  c.driver = CUDART_VERSION;
   c.sms = 4;
   c.devices = 1;
   c.memory_bytes = (size_t)8 << 30;
@@ -49,6 +50,7 @@ sim_config initial_config() {
   from_environment("SIM_STATS", &c.stats, {});
   from_environment("SIM_ARCH", &c.arch, {});
   from_environment("SIM_CODE", &c.code, {});
+  from_environment("SIM_DRIVER", &c.driver, {});
   from_environment("SIM_SMS", &c.sms, {});
   from_environment("SIM_DEVICES", &c.devices, {});
   from_environment("SIM_VERBOSE", &c.verbose, {});

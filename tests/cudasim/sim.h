@@ -35,6 +35,7 @@ typedef struct sim_config {
   int stats;           /* count memory transactions of the first so many blocks of a launch       */
   int arch;            /* compute capability: 80, 89, 90, 100                                     */
   int code;            /* compute capability the kernels claim to be compiled for; 0: arch        */
+  int driver;          /* the latest CUDA it knows: 12030, ...; this runtime's                    */
   int sms;             /* multiprocessors the device claims                                       */
   int devices;         /* 0: no device                                                            */
   int verbose;         /* print reports to stderr as they come                                    */

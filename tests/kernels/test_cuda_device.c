@@ -181,6 +181,20 @@ START_TEST(a_replayed_step_sees_new_ids_and_pages) {
 }
 END_TEST
 
+/* Those before 12.3 do not record launches that overlap. */
+START_TEST(steps_do_not_overlap_with_an_older_driver) {
+  static const struct { int driver, overlaps; } drivers[] = {{12020, 0}, {12030, 1}};
+  for (int i = 0; i < COUNT(drivers); i++) {
+    mv_device device;
+    sim_settings()->driver = drivers[i].driver;
+    ck_assert_int_eq(mv_device_open_cuda(&device, 0, &err), MV_OK);
+    ck_assert_int_eq(mv_cuda_of(&device)->overlaps, drivers[i].overlaps);
+    mv_device_close_cuda(&device);
+  }
+  assert_well();
+}
+END_TEST
+
 /* Outside a step too, where the ring that other operations stage in goes round meanwhile. */
 START_TEST(a_plan_is_valid_until_the_next) {
   enum { N_ROW = 70, N_STAGED = 200000 };
@@ -455,6 +469,7 @@ static Suite *suite(void) {
   tcase_add_test(t, overlap_is_a_matter_of_the_code);
   tcase_add_test(t, memory_that_is_not_there_is_an_error_that_can_be_recovered_from);
   tcase_add_test(t, a_replayed_step_sees_new_ids_and_pages);
+  tcase_add_test(t, steps_do_not_overlap_with_an_older_driver);
   tcase_add_test(t, a_plan_is_valid_until_the_next);
   tcase_add_test(t, more_shapes_than_graphs_are_kept);
   tcase_add_test(t, a_step_may_describe_more_than_fits);
