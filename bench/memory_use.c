@@ -31,10 +31,11 @@ void bench_memory_json(mv_json_writer *w, const mv_model *model, mv_engine *engi
   const struct {
     const char *part;
     size_t bytes;
-  } parts[] = {
-      {"weights", p.weight_bytes}, {"kv_pages", p.kv_bytes},          {"decoder", p.decoder_bytes},
-      {"vision", p.vision_bytes},  {"image_features", p.image_bytes}, {"logits", p.logits_bytes},
-      {"host", p.host_bytes},      {"total", p.total_bytes}};
+  } parts[] = {{"weights", p.weight_bytes},       {"kv_pages", p.kv_bytes},
+               {"decoder", p.decoder_bytes},      {"vision", p.vision_bytes},
+               {"image_features", p.image_bytes}, {"logits", p.logits_bytes},
+               {"scratch", p.scratch_bytes},      {"host", p.host_bytes},
+               {"total", p.total_bytes}};
   mv_json_key(w, "memory_bytes");
   mv_json_begin_object(w);
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

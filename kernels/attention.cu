@@ -346,19 +346,18 @@ static __global__ void __launch_bounds__(N_THREAD, FEW ? 3 : 2)
 /* ---- launching ---- */
 
 template <int D, bool FEW>
-static void launch(mv_device *device, const mv_cuda_plan *plan, attention_args a) {
+static void launch(mv_device *device, const mv_attention_dims *dims, const mv_cuda_plan *plan,
+                   attention_args a) {
   typedef attention_shape<D, FEW> shape;
-  const size_t row = (size_t)a.n_kv * shape::ROWS; /* of every part */
   if (plan->n_part > 0) {
     /* where things are depends on the rounded number alone, as does all of a recorded step */
-    const size_t zeroed = ((size_t)(plan->n_item * a.n_kv) * sizeof *a.finished + 255) / 256 * 256;
-    const size_t stats = (size_t)plan->n_item * row * sizeof *a.part_stat;
-    const size_t sums = (size_t)plan->n_part * row * D * sizeof *a.part_out;
-    char *scratch = (char *)mv_cuda_scratch(device, zeroed + stats + sums, zeroed);
+    const mv_run_memory m =
+        mv_run_memory_of(dims, shape::ROWS, (size_t)plan->n_item, (size_t)plan->n_part);
+    char *scratch = (char *)mv_cuda_scratch(device, m.finished + m.stats + m.sums, m.finished);
     if (!scratch) return;
     a.finished = (uint32_t *)scratch;
-    a.part_stat = (float2 *)(scratch + zeroed);
-    a.part_out = (float *)(scratch + zeroed + stats);
+    a.part_stat = (float2 *)(scratch + m.finished);
+    a.part_out = (float *)(scratch + m.finished + m.stats);
   }
   mv_cuda_launch(device, "attention", attention_kernel<D, FEW>,
                  dim3((unsigned)plan->n_item, (unsigned)a.n_kv), dim3(N_THREAD),
@@ -366,11 +365,12 @@ static void launch(mv_device *device, const mv_cuda_plan *plan, attention_args a
 }
 
 template <int D>
-static void attend(mv_device *device, const mv_cuda_plan *plan, const attention_args &a) {
+static void attend(mv_device *device, const mv_attention_dims *dims, const mv_cuda_plan *plan,
+                   const attention_args &a) {
   if (plan->tile_rows == FEW_ROWS)
-    launch<D, true>(device, plan, a);
+    launch<D, true>(device, dims, plan, a);
   else
-    launch<D, false>(device, plan, a);
+    launch<D, false>(device, dims, plan, a);
 }
 
 /* Whether rows start at multiples of 16 bytes. */
@@ -401,11 +401,11 @@ void mv_attention_cuda(mv_device *device, const mv_attention_dims *dims, const m
               dims->out_dtype == MV_DTYPE_BF16 && is_aligned(q, dims->ldq) &&
               is_aligned(out, dims->ldo) && is_aligned(cache, 0);
   if (fast && dims->d_head == 128)
-    attend<128>(device, plan, a);
+    attend<128>(device, dims, plan, a);
   else if (fast && dims->d_head == 64)
-    attend<64>(device, plan, a);
+    attend<64>(device, dims, plan, a);
   else if (fast && dims->d_head == 32)
-    attend<32>(device, plan, a);
+    attend<32>(device, dims, plan, a);
   else {
     mv_plain_keys keys = {plan->spans, plan->trees, plan->pages, cache, cache};
     mv_attention_plain(device, dims, &keys, plan->n_span, plan->max_row, q, out);

@@ -50,6 +50,7 @@ struct mv_cuda {
   struct mv_cuda_memory *memory;         /* owns: scratch, pinned slots, placed weights      */
   cudaEvent_t *marks;                    /* owns: [MV_MARKS], NULL until the first   */
   mv_cuda_plan plan;                     /* the latest                               */
+  size_t runs_bytes;                     /* MV_RUNS_BYTES, but in tests              */
   struct mv_cuda_steps *steps;           /* owns: staging, recorded graphs                   */
   struct mv_cuda_load *load;             /* owns: ring for reads of files; NULL between them */
 };

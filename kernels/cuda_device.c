@@ -10,8 +10,6 @@
 /* Host memory is read by the copy engine from one of two pinned slots, so that filling one overlaps
  * the copy out of the other. 8 MiB is enough to hide the latency of a copy over PCIe. */
 #define SLOT_BYTES ((size_t)8 << 20)
-#define ZERO_BYTES ((size_t)64 << 10) /* of scratch that stays zero, at first */
-#define SCRATCH_BYTES ((size_t)1 << 20)
 #define MIN_ARCH 80          /* bf16 tensor cores, cp.async */
 #define OVERLAP_DRIVER 12030 /* CUDA 12.3: graphs whose kernels overlap */
 /* The widest buffer of a 7B model is 0.6 GiB then, and a whole prompt fills the card. */
@@ -104,10 +102,8 @@ void *mv_cuda_scratch(mv_device *device, size_t n_bytes, size_t zeroed) {
   if (device->error.code != MV_OK) return NULL;
   size_t rest = n_bytes - zeroed;
   if (!m->scratch || zeroed > m->zero_bytes || rest > m->scratch_bytes) {
-    size_t zero_bytes = m->scratch ? m->zero_bytes : ZERO_BYTES;
-    size_t scratch_bytes = m->scratch ? m->scratch_bytes : SCRATCH_BYTES;
-    while (zero_bytes < zeroed) zero_bytes *= 2;
-    while (scratch_bytes < rest) scratch_bytes *= 2;
+    size_t zero_bytes = mv_doubled_to(m->scratch ? m->zero_bytes : MV_ZERO_BYTES, zeroed);
+    size_t scratch_bytes = mv_doubled_to(m->scratch ? m->scratch_bytes : MV_SCRATCH_BYTES, rest);
     mv_cuda_free(device, m->scratch); /* waits for the operations that use it */
     m->scratch = allocate(device, zero_bytes + scratch_bytes, "scratch");
     m->zero_bytes = zero_bytes;
@@ -317,6 +313,7 @@ static int may_overlap(mv_device *device, int code_arch) {
 static void set_up(mv_device *device, int ordinal) {
   mv_cuda *cuda = mv_cuda_of(device);
   cuda->ordinal = ordinal;
+  cuda->runs_bytes = MV_RUNS_BYTES;
   snprintf(cuda->name, sizeof cuda->name, "cuda:%d", ordinal);
   if (!use(device) || !read_properties(device, cuda)) return;
   if (cuda->arch < MIN_ARCH) {

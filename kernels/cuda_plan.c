@@ -7,7 +7,6 @@
 #include "kernels/cuda.h"
 
 /* So few take no time, and are not worth a recorded step of their own. */
-#define LEAST_ITEMS 32
 #define LEAST_SPANS 64
 #define LEAST_TREES 128
 #define LEAST_PAGES 1024
@@ -33,7 +32,8 @@ static void add_items(const mv_seq_rows *seq, int index, int group, int split, m
   for (int tile = tiles_of(seq, group, rows) - 1; tile >= 0; tile--) { /* longest first */
     int last = (tile + 1) * rows < n_packed ? (tile + 1) * rows : n_packed;
     int n_page = page_count(seq->pos0 + (last - 1) / group + 1);
-    int n_run = (n_page + MV_RUN_PAGES - 1) / MV_RUN_PAGES, parts = split && n_run > 1;
+    int n_run = (n_page + MV_RUN_PAGES - 1) / MV_RUN_PAGES;
+    int parts = split && n_run > 1 && n_run <= plan->max_part - plan->n_part;
     for (int run = 0; run < (parts ? n_run : 1); run++, plan->n_item++)
       if (items)
         items[plan->n_item] = (mv_attention_item){index, tile, parts ? run : -1, plan->n_part};
@@ -45,9 +45,11 @@ static int is_few(const mv_seq_rows *seq, int group) { return seq->n_row * group
 
 /* Counts items and the runs they leave, and fills the list where it is not NULL. All spans have one
  * kind of tile, so that a step is one launch a layer whoever drafts. Runs are items of their own
- * for a token or two, and for all where tiles are too few to fill the device. */
-static void make_items(const mv_seq_rows *seqs, int n_seq, const mv_attention_dims *dims, int n_sm,
-                       mv_cuda_plan *plan, mv_attention_item *items) {
+ * for a token or two, and for all where tiles are too few to fill the device; as long as there is
+ * room for what they leave. */
+static void make_items(const mv_seq_rows *seqs, int n_seq, const mv_attention_dims *dims,
+                       mv_cuda *cuda, mv_attention_item *items) {
+  mv_cuda_plan *plan = &cuda->plan;
   int group = dims->n_head / dims->n_kv, n_tile = 0;
   plan->tile_rows = MV_FEW_ROWS;
   plan->n_item = plan->n_part = 0;
@@ -56,7 +58,8 @@ static void make_items(const mv_seq_rows *seqs, int n_seq, const mv_attention_di
     plan->tile_rows = MV_MANY_ROWS;
     n_tile += tiles_of(&seqs[s], group, MV_MANY_ROWS);
   }
-  int split = n_tile * dims->n_kv < 2 * n_sm;
+  plan->max_part = (int)(cuda->runs_bytes / mv_run_bytes(dims, plan->tile_rows));
+  int split = n_tile * dims->n_kv < 2 * cuda->n_sm;
   for (int s = 0; s < n_seq; s++)
     add_items(&seqs[s], s, group, split || is_few(&seqs[s], group), plan, items);
 }
@@ -95,7 +98,7 @@ static layout lay_out(const mv_seq_rows *seqs, int n_seq, int n_row, mv_cuda_pla
     n_tree += seqs[s].tree ? seqs[s].n_row : 0;
     max_row = seqs[s].n_row > max_row ? seqs[s].n_row : max_row;
   }
-  plan->n_item = rounded(plan->n_item, LEAST_ITEMS);
+  plan->n_item = rounded(plan->n_item, MV_LEAST_ITEMS);
   plan->n_span = rounded(n_seq, 4);
   plan->max_row = rounded(max_row, 4);
   layout at;
@@ -136,11 +139,11 @@ void mv_cuda_free_plan(mv_device *device) {
 
 void mv_plan_cuda(mv_device *device, const mv_seq_rows *seqs, int n_seq,
                   const mv_attention_dims *dims, mv_seq_plan *out) {
-  mv_cuda_plan *plan = &mv_cuda_of(device)->plan;
-  int n_sm = mv_cuda_of(device)->n_sm;
+  mv_cuda *cuda = mv_cuda_of(device);
+  mv_cuda_plan *plan = &cuda->plan;
   *out = (mv_seq_plan){seqs, n_seq, plan};
   if (device->error.code != MV_OK) return;
-  make_items(seqs, n_seq, dims, n_sm, plan, NULL);
+  make_items(seqs, n_seq, dims, cuda, NULL);
   layout at = lay_out(seqs, n_seq, dims->n_row, plan);
   int n_item = plan->n_item;
   char *host = mv_device_scratch(device, at.end);
@@ -148,7 +151,7 @@ void mv_plan_cuda(mv_device *device, const mv_seq_rows *seqs, int n_seq,
   memset(host, 0, at.end);
   memset(host + at.slots, -1, (size_t)dims->n_row * sizeof(int32_t));
   mv_attention_item *items = (mv_attention_item *)host;
-  make_items(seqs, n_seq, dims, n_sm, plan, items);
+  make_items(seqs, n_seq, dims, cuda, items);
   for (int i = plan->n_item; i < n_item; i++) items[i].seq = -1;
   plan->n_item = n_item;
   fill_spans(seqs, n_seq, (mv_span *)(host + at.spans), (uint64_t *)(host + at.trees),

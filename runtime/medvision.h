@@ -231,6 +231,7 @@ typedef struct mv_memory_plan {
   size_t vision_bytes;                 /* activations of one image of n_patch       */
   size_t image_bytes;                  /* features of image_tokens                  */
   size_t logits_bytes;                 /* of max_verify rows                        */
+  size_t scratch_bytes;                /* attention's own, on a GPU                 */
   size_t host_bytes;                   /* tables of pages and prefixes              */
   size_t total_bytes;
 } mv_memory_plan;

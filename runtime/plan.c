@@ -1,6 +1,7 @@
 /* What an engine will take, before it takes it. */
 #include <string.h>
 
+#include "kernels/cuda_plan.h"
 #include "runtime/engine.h"
 
 #define DEFAULT_BATCH 16
@@ -72,6 +73,19 @@ static size_t weight_bytes(const mv_checkpoint *c, mv_dtype dtype) {
   return (size_t)n;
 }
 
+/* What attention leaves between the blocks of a GPU. Requests that share pages are as long as if
+ * they had them alone, so that lengths do not add up to the cache's: any may have all of it. */
+static size_t scratch_bytes(const mv_model *shape, const mv_memory_plan *plan, size_t max_tokens) {
+  const mv_stack *s = &shape->decoder;
+  mv_attention_dims dims = {.n_row = plan->max_rows + plan->max_verify,
+                            .n_head = s->n_head,
+                            .n_kv = s->n_kv,
+                            .d_head = s->d_head};
+  if (shape->dtype != MV_DTYPE_BF16) return 0; /* in one piece there */
+  /* spans: those of tokens have a row with logits each; and a chunk of every prompt */
+  return mv_run_memory_bound(&dims, (size_t)plan->max_verify + (size_t)plan->max_batch, max_tokens);
+}
+
 mv_status mv_memory_plan_init(mv_memory_plan *plan, const mv_checkpoint *checkpoint,
                               mv_precision precision, const mv_engine_options *options, int n_patch,
                               mv_error *err) {
@@ -98,10 +112,13 @@ mv_status mv_memory_plan_init(mv_memory_plan *plan, const mv_checkpoint *checkpo
   plan->vision_bytes = n_patch > 0 ? mv_activations_bytes(&shape, &shape.vision, n_patch) : 0;
   plan->image_bytes = plan->image_tokens * (size_t)shape.decoder.d_model * sizeof(float);
   plan->logits_bytes = (size_t)plan->max_verify * (size_t)config->text.vocab_size * sizeof(float);
+  size_t n_token = (size_t)config->text.max_positions; /* of the longest request */
+  if (o.kv_tokens && n_token > n_page * MV_PAGE_TOKENS) n_token = n_page * MV_PAGE_TOKENS;
+  plan->scratch_bytes = scratch_bytes(&shape, plan, n_token);
   plan->host_bytes = n_page * (mv_prefix_cache_page_bytes() + 2 * sizeof(int32_t));
   plan->total_bytes = plan->weight_bytes + plan->kv_bytes + plan->decoder_bytes +
                       plan->vision_bytes + plan->image_bytes + plan->logits_bytes +
-                      plan->host_bytes;
+                      plan->scratch_bytes + plan->host_bytes;
   return MV_OK;
 }
 
@@ -113,6 +130,7 @@ mv_status mv_plan_check(mv_model *model, const mv_engine_options *options, mv_er
   model->ops->room(&model->device, &have, &total);
   MV_TRY(mv_device_status(&model->device, err));
   size_t working = mv_activations_bytes(model, &model->decoder, plan.max_rows + plan.max_verify);
+  if (!model->device.copies_weights) plan.total_bytes -= plan.scratch_bytes; /* not a GPU */
   size_t need = plan.total_bytes - plan.decoder_bytes + working;
   if (have && model->device.copies_weights) have += plan.weight_bytes + plan.host_bytes;
   if (!have || need <= have) return MV_OK;
@@ -120,5 +138,6 @@ mv_status mv_plan_check(mv_model *model, const mv_engine_options *options, mv_er
                  "%s: the plan needs %zu MB (weights %zu, keys and values %zu, activations %zu, "
                  "logits %zu), there are %zu: lower the batch or the context",
                  model->device.name, need >> 20, plan.weight_bytes >> 20, plan.kv_bytes >> 20,
-                 (working + plan.image_bytes) >> 20, plan.logits_bytes >> 20, have >> 20);
+                 (working + plan.scratch_bytes + plan.image_bytes) >> 20, plan.logits_bytes >> 20,
+                 have >> 20);
 }

@@ -171,6 +171,7 @@ static void print_plan(mv_buf *out, const checkpoint_info *info, const mv_cli_ar
   print_plan_row(out, row, (int64_t)p->image_bytes);
   snprintf(row, sizeof row, "logits of %d rows", p->max_verify);
   print_plan_row(out, row, (int64_t)p->logits_bytes);
+  print_plan_row(out, "attention's own, on a GPU", (int64_t)p->scratch_bytes);
   print_plan_row(out, "tables of pages, on the host", (int64_t)p->host_bytes);
   print_plan_row(out, "together", (int64_t)p->total_bytes);
 }
@@ -299,6 +300,7 @@ static void print_json(mv_buf *out, const checkpoint_info *info, const mv_cli_ar
     int_member(w, "vision_bytes", (int64_t)info->plan.vision_bytes);
     int_member(w, "image_bytes", (int64_t)info->plan.image_bytes);
     int_member(w, "logits_bytes", (int64_t)info->plan.logits_bytes);
+    int_member(w, "scratch_bytes", (int64_t)info->plan.scratch_bytes);
     int_member(w, "host_bytes", (int64_t)info->plan.host_bytes);
     int_member(w, "total_bytes", (int64_t)info->plan.total_bytes);
     mv_json_end_object(w);

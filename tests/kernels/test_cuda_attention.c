@@ -228,6 +228,81 @@ START_TEST(attention_does_not_depend_on_other_sequences) {
 }
 END_TEST
 
+/* Tiles for whose runs there is no room are done whole. */
+START_TEST(attention_does_not_depend_on_the_room_for_runs) {
+  kernel_case c = case_of("attention", mixed, COUNT(mixed), 6, 2, 64);
+  mv_attention_dims dims = {.n_kv = 2, .d_head = 64};
+  mv_cuda *device = mv_cuda_of(&cuda);
+  rows r = rows_start(&c);
+  int n_part = device->plan.n_part;
+  size_t n_bytes = (size_t)c.n_row * r.row_bytes;
+  char *got = malloc(n_bytes);
+  ck_assert_int_gt(n_part, 2);
+  for (int room = 0; room <= n_part; room++) {
+    device->runs_bytes = (size_t)room * mv_run_bytes(&dims, MV_MANY_ROWS);
+    kernel_run_reset(&r.run);
+    kernel_run_go(&r.run);
+    ck_assert_int_le(device->plan.n_part, room);
+    mv_ops_cuda.download(&cuda, got, kernel_out(&r.run), n_bytes);
+    ck_assert_msg(memcmp(got, r.all, n_bytes) == 0, "other bits with room for %d", room);
+  }
+  ck_assert_int_eq(device->plan.n_part, n_part);
+  device->runs_bytes = MV_RUNS_BYTES;
+  free(got);
+  rows_end(&r);
+}
+END_TEST
+
+/* Some spans of up to n_token tokens, few of one row or all; returns the rows they have. */
+static int draw_spans(mv_seq_rows *seqs, int n_seq, int n_row, int n_token, uint64_t seed) {
+  int row0 = 0;
+  for (int s = 0; s < n_seq; s++) {
+    uint64_t draw = kernel_hash(seed, (uint64_t)s);
+    int left = n_row - row0 - (n_seq - s - 1), n = draw % 8 ? 1 : 1 + (int)(draw >> 40) % left;
+    if (n > n_token) n = n_token;
+    seqs[s].row0 = row0;
+    seqs[s].n_row = seed % 2 ? n : 1;
+    seqs[s].pos0 = (int)(draw >> 33) % (n_token - seqs[s].n_row + 1);
+    if (draw >> 16 & 1) seqs[s].pos0 = n_token - seqs[s].n_row;
+    row0 += seqs[s].n_row;
+  }
+  return row0;
+}
+
+/* An engine's plan counts on it. */
+START_TEST(runs_take_no_more_than_the_bound) {
+  enum { MAX_SEQ = 150, MAX_ROW = 1152, MAX_TOKEN = 40000 };
+  static const int tokens[] = {64, 256, 257, 2048, 9000, MAX_TOKEN};
+  static const int heads[][3] = {{28, 4, 128}, {16, 2, 128}, {4, 2, 32}, {12, 12, 64}, {7, 1, 64}};
+  static int32_t pages[MAX_TOKEN / MV_PAGE_TOKENS + 1];
+  mv_cuda *device = mv_cuda_of(&cuda);
+  int n_sm = device->n_sm, n_full = 0;
+  mv_seq_rows seqs[MAX_SEQ] = {{0}};
+  for (int s = 0; s < MAX_SEQ; s++) seqs[s].pages = pages;
+  device->n_sm = 132;
+  for (int i = 0; i < 10 * COUNT(tokens) * COUNT(heads); i++) {
+    const int n_token = tokens[i % COUNT(tokens)], *h = heads[i % COUNT(heads)];
+    int n_seq = 1 + (int)(kernel_hash(3, (uint64_t)i) % (i % 3 ? MAX_SEQ : 4));
+    mv_attention_dims dims = {.n_head = h[0], .n_kv = h[1], .d_head = h[2]};
+    mv_seq_plan plan;
+    dims.n_row = draw_spans(seqs, n_seq, MAX_ROW, n_token, (uint64_t)i);
+    mv_ops_cuda.plan(&cuda, seqs, n_seq, &dims, &plan);
+    const mv_cuda_plan *p = &device->plan;
+    mv_run_memory m = mv_run_memory_of(&dims, p->tile_rows, (size_t)p->n_item, (size_t)p->n_part);
+    size_t takes = mv_doubled_to(MV_ZERO_BYTES, m.finished) +
+                   mv_doubled_to(MV_SCRATCH_BYTES, m.stats + m.sums);
+    size_t most = mv_run_memory_bound(&dims, (size_t)n_seq, (size_t)n_token);
+    ck_assert_msg(p->n_part == 0 || takes <= most, "%d spans, %d tokens: %zu bytes, not %zu", n_seq,
+                  n_token, takes, most);
+    ck_assert_uint_le(most, ((size_t)64 << 20) + ((size_t)1 << 20));
+    n_full += p->n_part > p->max_part * 9 / 10;
+  }
+  ck_assert_int_gt(n_full, 0);
+  device->n_sm = n_sm;
+  ck_assert_msg(cuda.error.code == MV_OK, "%s", cuda.error.msg);
+}
+END_TEST
+
 /* A chain of drafts, given as a tree, is what it is without one; and a branch has the bits it has
  * alone. */
 START_TEST(attention_of_a_branch_is_that_of_the_branch_alone) {
@@ -320,6 +395,8 @@ static Suite *suite(void) {
   tcase_add_test(t, kv_copy_moves_runs_of_tokens);
   tcase_add_test(t, attention_does_not_depend_on_chunking);
   tcase_add_test(t, attention_does_not_depend_on_other_sequences);
+  tcase_add_test(t, attention_does_not_depend_on_the_room_for_runs);
+  tcase_add_test(t, runs_take_no_more_than_the_bound);
   tcase_add_test(t, attention_of_a_branch_is_that_of_the_branch_alone);
   tcase_add_test(t, attention_of_a_growing_sequence_in_steps);
   tcase_add_test(t, accesses_are_whole_sectors_without_conflicts);

@@ -397,6 +397,7 @@ END_TEST
 
 START_TEST(lanes_that_find_no_memory_are_an_error) {
   static const size_t rooms[] = {30, 70, 100, 150, 200}; /* MiB; workspaces take 64 a lane */
+  static const mv_engine_options small = {.max_batch = 1, .kv_tokens = 256}; /* its plan is held */
   size_t before = free_memory(), total = sim_settings()->memory_bytes, used = total - before;
   for (int i = 0; i < 5; i++) {
     mv_model_options options = {.dir = REFERENCE "gqa2-head32-bf16", .device = "cuda"};
@@ -405,7 +406,7 @@ START_TEST(lanes_that_find_no_memory_are_an_error) {
     sim_settings()->memory_bytes = used + (rooms[i] << 20);
     mv_status status = mv_model_open(&other, &options, &err);
     if (status == MV_OK) {
-      status = mv_engine_new(&e, other, NULL, &err);
+      status = mv_engine_new(&e, other, &small, &err);
       mv_engine_free(e);
       mv_model_close(other);
     }

@@ -210,6 +210,34 @@ START_TEST(an_engine_takes_what_its_plan_says) {
 }
 END_TEST
 
+/* Where the plan is held, nothing fails for want of memory; where it is not, it is refused. */
+START_TEST(attentions_own_memory_is_in_the_plan) {
+  mv_model *model = open_on("cuda", MV_PRECISION_BF16);
+  mv_engine_options options = {.max_batch = 3, .kv_tokens = 4096};
+  mv_memory_plan plan;
+  mv_engine *engine;
+  ck_assert_int_eq(
+      mv_memory_plan_init(&plan, model->checkpoint, model->precision, &options, 0, &err), MV_OK);
+  ck_assert_uint_gt(plan.scratch_bytes, 0);
+  ck_assert_int_eq(mv_engine_new(&engine, model, &options, &err), MV_OK);
+  mv_engine_free(engine); /* what products work with is there now */
+  size_t *memory = &sim_settings()->memory_bytes, saved = *memory;
+  size_t need = plan.kv_bytes + plan.logits_bytes + plan.image_bytes + plan.scratch_bytes +
+                mv_activations_bytes(model, &model->decoder, plan.max_rows + plan.max_verify);
+  *memory = saved - free_memory() + need;
+  --*memory;
+  ck_assert_int_eq(mv_engine_new(&engine, model, &options, &err), MV_ERR_MEMORY);
+  ++*memory;
+  ck_assert_msg(mv_engine_new(&engine, model, &options, &err) == MV_OK, "%s", err.msg);
+  mv_result results[N_ASK];
+  answer(engine, results);
+  free_results(results);
+  mv_engine_free(engine);
+  *memory = saved;
+  mv_model_close(model);
+}
+END_TEST
+
 static int on_card(void) { return sim_settings()->sms == 0; }
 
 static void skip_without_card(void) {
@@ -229,7 +257,10 @@ static Suite *suite(void) {
   tcase_add_test(t, steps_are_replayed_whatever_is_drafted_and_change_no_bit);
   tcase_add_test(t, answers_with_drafts_are_the_cpus);
   tcase_add_test(t, sizes_hold_what_they_are_for);
-  if (!on_card()) tcase_add_test(t, an_engine_takes_what_its_plan_says); /* a card gives more */
+  if (!on_card()) { /* which gives more than is asked for */
+    tcase_add_test(t, an_engine_takes_what_its_plan_says);
+    tcase_add_test(t, attentions_own_memory_is_in_the_plan);
+  }
   suite_add_tcase(s, t);
   return s;
 }

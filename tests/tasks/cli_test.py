@@ -397,7 +397,8 @@ class Info(Case):
         self.assertEqual(plan["kv_bytes"], 64 * plan["kv_token_bytes"])  # whole pages
         self.assertEqual(plan["total_bytes"],
                          sum(plan[part + "_bytes"] for part in
-                             ("weights", "kv", "decoder", "vision", "image", "logits", "host")))
+                             ("weights", "kv", "decoder", "vision", "image", "logits", "scratch",
+                              "host")))
         self.assertEqual(got["plan"]["kv_token_bytes"], 2 * 2 * 2 * 32 * 2)
 
     def test_plans_for_shapes_without_their_files(self):
