@@ -2,7 +2,10 @@
  * the best token and the sum of exp, which is all that a greedy row needs. In the second a block
  * takes a row: it merges the slices in a fixed order and finds thresholds (top-k, top-p, the list
  * of the best) by radix selection, 11 bits of a score at a time, most significant first. Weights
- * are whole numbers, so nothing depends on the order in which threads add them. */
+ * are whole numbers, so nothing depends on the order in which threads add them. They are added as
+ * halves of 32 bits: the hardware has no sum of 64 in shared memory, and nearly all tokens of a row
+ * would wait in loops for a few bins.
+ *   sass sample_rows_kernel: ATOMS.POPC.INC ATOMS.ADD not ATOMS.CAST ATOMS.CAS */
 #include "kernels/sample.h"
 
 #include <assert.h>
@@ -145,10 +148,16 @@ struct scores {
 };
 
 struct block_memory {
-  u64 *bins; /* [BINS]  */
-  u64 *box;  /* [WARPS] */
-  u64 *out;  /* [2]     */
+  uint32_t *bins; /* [2 * BINS] low halves of sums, then high ones */
+  u64 *box;       /* [WARPS] */
+  u64 *out;       /* [2]     */
 };
+
+static __device__ __forceinline__ void add_weight(const block_memory &mem, uint32_t bin, u64 w) {
+  const uint32_t low = (uint32_t)w, carry = atomicAdd(&mem.bins[bin], low) > ~low;
+  const uint32_t high = (uint32_t)(w >> 32) + carry;
+  if (high) atomicAdd(&mem.bins[BINS + bin], high);
+}
 
 /* Where a descending sum of weights reaches its target: the score's order, and the weight above. */
 struct threshold {
@@ -160,10 +169,12 @@ struct threshold {
 static __device__ uint32_t find_bin(const block_memory &mem, u64 target, u64 *above) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int bin = BINS - 1 - 2 * threadIdx.x;
-  const u64 a = mem.bins[bin], b = mem.bins[bin - 1];
+  const uint2 low = mv_ld_v2(&mem.bins[bin - 1]), high = mv_ld_v2(&mem.bins[BINS + bin - 1]);
+  const u64 a = (u64)high.y << 32 | low.y, b = (u64)high.x << 32 | low.x;
   u64 sum = warp_scan(a + b);
   if (lane == 31) mem.box[warp] = sum;
   __syncthreads();
+#pragma unroll 1 /* registers are dearer */
   for (int w = 0; w < warp; w++) sum += mem.box[w];
   const u64 before = *above + sum - a - b;
   if (before < target && target <= before + a + b) {
@@ -176,6 +187,19 @@ static __device__ uint32_t find_bin(const block_memory &mem, u64 target, u64 *ab
   return (uint32_t)mem.out[0];
 }
 
+/* The weight of a token where they are counted. */
+struct counting {
+  __device__ u64 operator()(uint32_t) const { return 1; }
+};
+template <class Weigh>
+struct counts {
+  static constexpr int YES = 0;
+};
+template <>
+struct counts<counting> {
+  static constexpr int YES = 1;
+};
+
 /* weigh(order) is the weight of a token; target, at least 1, at most their sum. */
 template <class Weigh>
 static __device__ threshold select(const scores &row, u64 target, const block_memory &mem,
@@ -184,13 +208,16 @@ static __device__ threshold select(const scores &row, u64 target, const block_me
   u64 above = 0;
   for (int shift = 21; shift >= 0; shift = shift == 21 ? 10 : shift - 10) {
     const uint32_t digits = shift == 0 ? 1023 : BINS - 1;
-    for (int i = threadIdx.x; i < BINS; i += THREADS) mem.bins[i] = 0;
+    for (int i = threadIdx.x; i < 2 * BINS; i += THREADS) mem.bins[i] = 0;
     __syncthreads();
     for (int i = threadIdx.x; i < row.n; i += THREADS) {
       const uint32_t order = row[i];
       if ((order & known) != found) continue;
-      const u64 w = weigh(order);
-      if (w) atomicAdd(&mem.bins[order >> shift & digits], w);
+      const uint32_t bin = order >> shift & digits;
+      if (counts<Weigh>::YES)
+        atomicAdd(&mem.bins[bin], 1u);
+      else if (const u64 w = weigh(order))
+        add_weight(mem, bin, w);
     }
     __syncthreads();
     found |= find_bin(mem, target, &above) << shift;
@@ -239,7 +266,7 @@ static __device__ int draw(const scores &row, const choice &how, u64 best,
   threshold cut = {0, 0};
   u64 n_equal = row.n, sum = 0;
   if (how.top_k > 0 && how.top_k < row.n) {
-    cut = select(row, how.top_k, mem, [](uint32_t) { return (u64)1; });
+    cut = select(row, how.top_k, mem, counting());
     n_equal = how.top_k - cut.above;
   }
   for (int i = threadIdx.x; i < row.n; i += THREADS)
@@ -276,15 +303,16 @@ static __device__ void mark_seen(const int32_t *ids, int n, uint32_t *bits, int 
  * number of its betters says. */
 static __device__ void list_best(const scores &row, int n, float max, float log_sum, u64 *list,
                                  mv_pick *best, const block_memory &mem) {
-  const threshold cut = select(row, n, mem, [](uint32_t) { return (u64)1; });
+  const threshold cut = select(row, n, mem, counting());
   const int last_equal = first_beyond(row.n, n - cut.above - 1, row.n, mem,
                                       [&](int id) { return (u64)(row[id] == cut.order); });
-  if (threadIdx.x == 0) mem.out[0] = 0;
+  uint32_t *n_listed = mem.bins; /* no longer in use */
+  if (threadIdx.x == 0) *n_listed = 0;
   __syncthreads();
   for (int i = threadIdx.x; i < row.n; i += THREADS) {
     const uint32_t order = row[i];
     if (order > cut.order || (order == cut.order && i <= last_equal))
-      list[atomicAdd(&mem.out[0], (u64)1)] = token_of(order, i);
+      list[atomicAdd(n_listed, 1u)] = token_of(order, i);
   }
   __syncthreads();
   for (int i = threadIdx.x; i < n; i += THREADS) {
@@ -300,7 +328,7 @@ static __global__ void __launch_bounds__(THREADS)
                        mv_sample_dims dims, workspace work, int n_slice, mv_pick *picks,
                        mv_pick *best) {
   mv_pdl_enter();
-  MV_SHARED(u64, bins, [BINS]);
+  MV_SHARED(uint32_t, bins, [2 * BINS]);
   MV_SHARED(u64, box, [WARPS]);
   MV_SHARED(u64, out, [2]);
   MV_SHARED(float, sums, [WARPS]);
