@@ -17,7 +17,8 @@
  *
  * sass skinny_kernel: LDG.E.128
  * sass skinny_kernel: HMMA.16816.F32.BF16
- * sass@90a skinny_kernel: LDG.128>ACQBULK
+ * sass@90a skinny_kernel: LDG.NA.128>ACQBULK
+ * sass@100 skinny_kernel: LDG.NA.128>ACQBULK
  *
  */
 #include <assert.h>

@@ -5,7 +5,8 @@
  *       256 threads that covers d = 4096; wider rows (to d = 16384) take more threads, and what
  *       lies beyond is read a second time. The sum's order depends on d alone.
  *
- * sass@90a rmsnorm_kernel: LDG>ACQBULK */
+ * sass@90a rmsnorm_kernel: LDG>ACQBULK
+ * sass@100 rmsnorm_kernel: LDG>ACQBULK */
 #include <assert.h>
 
 #include "kernels/cuda_rows.h"

@@ -14,7 +14,8 @@ no kernel may touch local memory, and a comment of the .cu can ask for more:
     sass@90a gemm_kernel: HGMMA not HMMA        ... on that architecture; and lacks those after "not"
     sass@90a some_kernel: LDG>ACQBULK           the one before the other: loads ahead of a wait
 
-A kernel that waits for those ahead of it (ACQBULK) writes nothing before.
+A kernel that waits for those ahead of it (ACQBULK) writes nothing before, and reads no more of global
+memory than a line like the last says: what no kernel of a step writes.
 
 Exit code 77: no nvcc, or no kernels.
 """
@@ -31,6 +32,8 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TABLE = os.path.join(ROOT, "tests", "data", "cudasim", "resources.txt")
 ARCHITECTURES = "80,89,90a,100"
+WRITES = ("STG", "ST", "RED", "ATOMG", "ATOM", "UTMASTG")  # global memory, or any
+READS = ("LDG", "LD", "LDGSTS", "UTMALDG", "UBLKCP")
 FIELDS = ("registers", "shared", "stack", "spill_stores", "spill_loads")
 
 
@@ -132,16 +135,31 @@ def has_word(kernel, name):
     return kernel in re.split(r"\W+", name)
 
 
-def find_op(ops, op):
-    """Where; "LDG.128" is found in LDG.E.128.CONSTANT."""
+def is_op(found, op):
+    """LDG.E.128.CONSTANT is "LDG.128"."""
     head, *rest = op.split(".")
-    return next((i for i, f in enumerate(ops) if f[0] == head and set(rest) <= set(f)), len(ops))
+    return found[0] == head and set(rest) <= set(found)
+
+
+def find_op(ops, op):
+    return next((i for i, found in enumerate(ops) if is_op(found, op)), len(ops))
 
 
 def has_op(ops, op):
     """Whether "A" is there, or "A>B": and before any B."""
     first, _, then = op.partition(">")
     return find_op(ops, first) < (find_op(ops, then) if then else len(ops))
+
+
+def early_ops(ops, rules):
+    """What comes before the wait and must not; `rules` are the kernel's own."""
+    wait = find_op(ops, "ACQBULK")
+    if wait == len(ops):
+        return set()
+    meant = [op[:-len(">ACQBULK")] for _, wanted, _ in rules for op in wanted
+             if op.endswith(">ACQBULK")]
+    return {".".join(op) for op in ops[:wait]
+            if op[0] in WRITES or op[0] in READS and not any(is_op(op, m) for m in meant)}
 
 
 def check_sass(text, arch, cubin, nvdisasm, short):
@@ -154,8 +172,7 @@ def check_sass(text, arch, cubin, nvdisasm, short):
         ops = [op.split(".") for op in
                re.findall(r"/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)", section)]
         local = {"LDL", "STL"} & {op[0] for op in ops}
-        early = {"STG", "ST", "RED", "ATOMG", "ATOM"} & {
-            op[0] for op in ops[:find_op(ops, "ACQBULK")]} if has_op(ops, "ACQBULK") else ()
+        early = early_ops(ops, [rule for rule in rules if has_word(rule[0], name)])
         problems += ["%s, sm_%s: %s before ACQBULK" % (name, arch, op) for op in sorted(early)]
         if local and not any(has_word(kernel, name) for kernel in spilling):
             problems.append("%s, sm_%s: touches local memory (%s)" % (name, arch, " ".join(local)))
