@@ -1,15 +1,16 @@
-/* Every PTX instruction the kernels use, once for the GPU and once for the emulator, each helper
- * two or three lines. Nothing else in the project contains inline assembly for the GPU; each helper
- * is exercised on a real card by the gpu tests, because the emulator cannot see the text of the
- * assembly.
+/* Every PTX instruction the kernels and the samples of tests/cudasim use, once for the GPU and once
+ * for the emulator, each helper two or three lines. Nothing else in the project contains inline
+ * assembly for the GPU. The emulator cannot see the text of the assembly: on a card, kernels and
+ * samples are tests labelled gpu, and each helper but mv_ldmatrix_x2* is in one of them (those for
+ * sm_90 on such a card).
  *
  *   shared addresses    uint32_t, from mv_shared_addr; arithmetic on them is ordinary
- *   cp.async            mv_cp_async_{16,8,4}: `n_bytes` of source, the rest of the destination zero
+ *   cp.async            mv_cp_async_{16,4}: `n_bytes` of source, the rest of the destination zero
  *                       (n_bytes 0 reads nothing, the pointer must still be valid to form)
  *   tensor cores        mv_ldmatrix_*, mv_mma_bf16 (sm_80); mv_mbar_*, mv_tma_*, mv_wgmma_*
  * (sm_90a) ordering            mv_bar_*: barriers of part of a block; mv_grid_sync, mv_cluster_*;
- *                       mv_ld_acquire and kin: flags between blocks; mv_pdl_*: overlap of kernels
- *   memory hints        mv_ld_stream_*, mv_prefetch_l2
+ *                       mv_atomic_add_acq_rel: between blocks; mv_pdl_*: overlap of kernels
+ *   memory hints        mv_ld_stream_v4
  */
 #ifndef MV_KERNELS_CUDA_PTX_H
 #define MV_KERNELS_CUDA_PTX_H
@@ -31,21 +32,9 @@ MV_DEV uint4 mv_ld_stream_v4(const void *p) {
                : "l"(p));
   return v;
 }
-MV_DEV uint2 mv_ld_stream_v2(const void *p) {
-  uint2 v;
-  asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0,%1}, [%2];"
-               : "=r"(v.x), "=r"(v.y)
-               : "l"(p));
-  return v;
-}
-MV_DEV void mv_prefetch_l2(const void *p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 
 MV_DEV void mv_cp_async_16(uint32_t dst, const void *src, int n_bytes) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(dst), "l"(src), "r"(n_bytes)
-               : "memory");
-}
-MV_DEV void mv_cp_async_8(uint32_t dst, const void *src, int n_bytes) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(dst), "l"(src), "r"(n_bytes)
                : "memory");
 }
 MV_DEV void mv_cp_async_4(uint32_t dst, const void *src, int n_bytes) {
@@ -63,9 +52,6 @@ MV_DEV uint32_t mv_ld_acquire(const uint32_t *p) { /* device scope */
   asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
   return v;
 }
-MV_DEV void mv_st_release(uint32_t *p, uint32_t v) {
-  asm volatile("st.release.gpu.global.u32 [%0], %1;" ::"l"(p), "r"(v) : "memory");
-}
 MV_DEV uint32_t mv_atomic_add_acq_rel(uint32_t *p, uint32_t v) {
   uint32_t old;
   asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], %2;"
@@ -76,13 +62,8 @@ MV_DEV uint32_t mv_atomic_add_acq_rel(uint32_t *p, uint32_t v) {
 }
 #else
 MV_DEV uint4 mv_ld_stream_v4(const void *p) { return sim::load<uint4>(p); }
-MV_DEV uint2 mv_ld_stream_v2(const void *p) { return sim::load<uint2>(p); }
-MV_DEV void mv_prefetch_l2(const void *) {}
 MV_DEV void mv_cp_async_16(uint32_t dst, const void *src, int n_bytes) {
   sim::async_copy(dst, src, 16, n_bytes);
-}
-MV_DEV void mv_cp_async_8(uint32_t dst, const void *src, int n_bytes) {
-  sim::async_copy(dst, src, 8, n_bytes);
 }
 MV_DEV void mv_cp_async_4(uint32_t dst, const void *src, int n_bytes) {
   sim::async_copy(dst, src, 4, n_bytes);
@@ -91,11 +72,6 @@ MV_DEV void mv_cp_async_commit(void) { sim::async_commit(); }
 template <int N>
 MV_DEV void mv_cp_async_wait(void) {
   sim::async_wait(N);
-}
-MV_DEV uint32_t mv_ld_acquire(const uint32_t *p) { return sim::load_acquire(p); }
-MV_DEV void mv_st_release(uint32_t *p, uint32_t v) {
-  __threadfence();
-  atomicExch(p, v);
 }
 MV_DEV uint32_t mv_atomic_add_acq_rel(uint32_t *p, uint32_t v) {
   __threadfence();
@@ -313,7 +289,6 @@ MV_DEV void mv_mbar_fence_init(void) { /* after mv_mbar_init, before the block's
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   asm volatile("fence.proxy.async;" ::: "memory");
 }
-MV_DEV void mv_fence_proxy_async(void) { asm volatile("fence.proxy.async;" ::: "memory"); }
 MV_DEV void mv_tma_load_2d(uint32_t dst, const void *map, int x, int y, uint32_t bar) {
   asm volatile(
       "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, "
@@ -349,7 +324,6 @@ MV_DEV bool mv_mbar_try_wait(uint32_t bar, uint32_t parity) {
   return sim::mbar_try_wait(bar, parity);
 }
 MV_DEV void mv_mbar_fence_init(void) {}
-MV_DEV void mv_fence_proxy_async(void) {}
 MV_DEV void mv_tma_load_2d(uint32_t dst, const void *map, int x, int y, uint32_t bar) {
   sim::tma_load_2d(dst, map, x, y, bar);
 }

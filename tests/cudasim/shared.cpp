@@ -113,12 +113,6 @@ void atomic_load(const void *p, void *out, size_t n_bytes) {
     *(uint64_t *)out = __atomic_load_n((const uint64_t *)p, __ATOMIC_SEQ_CST);
 }
 
-uint32_t load_acquire(const uint32_t *p) {
-  if (checking) check_access(p, sizeof *p, ATOMIC, SIM_CALLER);
-  poll_politely();
-  return __atomic_load_n(p, __ATOMIC_SEQ_CST);
-}
-
 void fence(void) {
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   current->unfenced = false;

@@ -50,7 +50,6 @@ void store_checked(void *p, const void *in, size_t n_bytes);
 void atomic_begin(void *p, size_t n_bytes);
 bool atomic_cas(void *p, void *expected, const void *desired, size_t n_bytes);
 void atomic_load(const void *p, void *out, size_t n_bytes);
-uint32_t load_acquire(const uint32_t *p);
 
 template <class T>
 __forceinline__ T load(const void *p) {
