@@ -148,9 +148,11 @@ static size_t doubled(size_t size, size_t n_bytes) {
   return size;
 }
 
-static const char *find_piece(const arena *a, const void *host, size_t n_bytes) {
+/* From place `from` on. */
+static const char *find_piece(const arena *a, const void *host, size_t n_bytes, size_t from) {
   for (int i = 0; i < a->n_piece; i++)
-    if (a->piece[i].n_bytes == n_bytes && memcmp(a->host + a->piece[i].at, host, n_bytes) == 0)
+    if (a->piece[i].at >= from && a->piece[i].n_bytes == n_bytes &&
+        memcmp(a->host + a->piece[i].at, host, n_bytes) == 0)
       return a->dev + a->piece[i].at;
   return NULL;
 }
@@ -179,10 +181,11 @@ static int grow_direct(mv_device *device, arena *a, size_t n_bytes) {
   return make_arena(device, a, size, 0);
 }
 
-/* A piece is a quarter of the ring at most, so an operation may hold three. */
+/* A piece is a quarter of the ring at most, so an operation may hold three: from the ring's second
+ * half on, the two after this one may come round to its first half, where none is taken from. */
 static const void *stage_direct(mv_device *device, const void *host, size_t n_bytes) {
   arena *a = &steps_of(device)->direct[mv_cuda_of(device)->lane];
-  const char *there = find_piece(a, host, n_bytes);
+  const char *there = find_piece(a, host, n_bytes, a->used > a->size / 2 ? a->size / 2 : 0);
   if (there) return there;
   if (n_bytes > a->size / 4 && !grow_direct(device, a, n_bytes)) return NULL;
   if (a->used + n_bytes > a->size) forget(a);
@@ -205,7 +208,7 @@ const void *mv_cuda_stage(mv_device *device, const void *host, size_t n_bytes) {
   struct mv_cuda_steps *s = steps_of(device);
   if (n_bytes == 0 || device->error.code != MV_OK) return NULL;
   if (s->pass == DIRECT) return stage_direct(device, host, n_bytes);
-  const char *there = find_piece(&s->step, host, n_bytes);
+  const char *there = find_piece(&s->step, host, n_bytes, 0);
   if (there) return there;
   size_t at = put(s, host, n_bytes);
   if (s->step.used > s->step.size) return s; /* for nobody: the step will be described again */

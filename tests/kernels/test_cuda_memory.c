@@ -112,6 +112,25 @@ START_TEST(staged_bytes_outlive_the_ring) {
 }
 END_TEST
 
+/* Also one that was there already, behind which the ring goes round. */
+START_TEST(staged_bytes_found_again_outlive_the_next) {
+  enum { N = 1000, N_OTHER = 200000 };
+  char same[N], back[N], *other = malloc(N_OTHER);
+  memset(same, 77, N);
+  for (int i = 0; i < 24; i++) {
+    const void *first = mv_cuda_stage(&cuda, same, N);
+    for (int k = 0; k < 2; k++) {
+      memset(other, 2 * i + k, N_OTHER);
+      ck_assert_ptr_nonnull(mv_cuda_stage(&cuda, other, N_OTHER));
+    }
+    mv_ops_cuda.download(&cuda, back, first, N);
+    ck_assert_msg(memcmp(back, same, N) == 0, "round %d", i);
+  }
+  free(other);
+  assert_well();
+}
+END_TEST
+
 START_TEST(scratch_begins_with_zeros) {
   static const struct {
     size_t n, zeroed;
@@ -139,6 +158,7 @@ static Suite *suite(void) {
   tcase_add_test(t, files_come_as_they_are);
   tcase_add_test(t, the_same_bytes_are_staged_once);
   tcase_add_test(t, staged_bytes_outlive_the_ring);
+  tcase_add_test(t, staged_bytes_found_again_outlive_the_next);
   tcase_add_test(t, scratch_begins_with_zeros);
   suite_add_tcase(s, t);
   return s;
