@@ -220,6 +220,22 @@ START_TEST(a_row_among_many_has_one_result) {
 }
 END_TEST
 
+/* The widest product of the 7B model, for which the library has algorithms that small ones do not
+ * have: on a card, where it is no work. */
+START_TEST(a_row_of_a_wide_product_has_one_result) {
+  enum { N_ROW = 700, N_IN = 3584, N_OUT = 37888 };
+  static const int some[] = {1, 64, 65, 128, 130, 257, 512, 513, 699};
+  static const mv_dtype y[] = {BF16, F32};
+  if (!cuda_on_card()) return;
+  for (int f = 0; f < COUNT(y); f++) {
+    row_set r = rows_new(N_ROW, N_IN, N_OUT, y[f], MV_LINEAR_MANY);
+    for (int i = 0; i < COUNT(some); i++)
+      check_some(&r, (i * 97) % (N_ROW - some[i]), some[i], MV_LINEAR_MANY);
+    rows_free(&r);
+  }
+}
+END_TEST
+
 /* What a library cannot add in the format of the result, it is given in that format. */
 START_TEST(a_bias_without_loss_is_as_good_as_f32) {
   row_set r = rows_new(100, 64, 32, BF16, MV_LINEAR_MANY);
@@ -450,6 +466,7 @@ static Suite *suite(void) {
   tcase_add_test(t, accesses_are_whole_sectors);
   tcase_add_test(t, a_row_among_few_has_one_result);
   tcase_add_test(t, a_row_among_many_has_one_result);
+  tcase_add_test(t, a_row_of_a_wide_product_has_one_result);
   tcase_add_test(t, a_bias_without_loss_is_as_good_as_f32);
   tcase_add_test(t, times_are_kept_in_a_file);
   tcase_add_test(t, a_damaged_file_is_replaced);
