@@ -26,7 +26,10 @@ void *shared_pointer(uint32_t addr) {
   return self->blocks[rank].arena + (addr & 0xffffffu);
 }
 
-void pdl_wait(void) { current->waited = true; }
+/* Nothing in what is made of PTX for cards before sm_90. */
+void pdl_wait(void) {
+  if (!config.code || config.code >= 90) current->waited = true;
+}
 
 unsigned cluster_rank(void) { return (unsigned)current->block->rank; }
 

@@ -181,6 +181,22 @@ START_TEST(a_replayed_step_sees_new_ids_and_pages) {
 }
 END_TEST
 
+/* In what a driver makes of PTX for cards before sm_90, mv_pdl_wait is nothing. */
+START_TEST(steps_of_code_for_older_cards_are_right) {
+  mv_device device;
+  float y;
+  sim_settings()->code = 80;
+  ck_assert_int_eq(mv_device_open_cuda(&device, 0, &err), MV_OK);
+  work w = make_work(&device);
+  for (int i = 0; i < 3; i++) run_step(&device, &w, 70, i);
+  mv_ops_cuda.download(&device, &y, w.y, sizeof y);
+  free_work(&device, &w);
+  ck_assert_int_eq(device.error.code, MV_OK);
+  mv_device_close_cuda(&device);
+  assert_well();
+}
+END_TEST
+
 /* Those before 12.3 do not record launches that overlap. */
 START_TEST(steps_do_not_overlap_with_an_older_driver) {
   static const struct { int driver, overlaps; } drivers[] = {{12020, 0}, {12030, 1}};
@@ -469,6 +485,7 @@ static Suite *suite(void) {
   tcase_add_test(t, overlap_is_a_matter_of_the_code);
   tcase_add_test(t, memory_that_is_not_there_is_an_error_that_can_be_recovered_from);
   tcase_add_test(t, a_replayed_step_sees_new_ids_and_pages);
+  tcase_add_test(t, steps_of_code_for_older_cards_are_right);
   tcase_add_test(t, steps_do_not_overlap_with_an_older_driver);
   tcase_add_test(t, a_plan_is_valid_until_the_next);
   tcase_add_test(t, more_shapes_than_graphs_are_kept);
