@@ -10,6 +10,7 @@
 /* Host memory is read by the copy engine from one of two pinned slots, so that filling one overlaps
  * the copy out of the other. 8 MiB is enough to hide the latency of a copy over PCIe. */
 #define SLOT_BYTES ((size_t)8 << 20)
+#define SPARE_BYTES ((size_t)256 << 20) /* for kernels loaded late, and graphs: an estimate */
 #define MIN_ARCH 80          /* bf16 tensor cores, cp.async */
 #define OVERLAP_DRIVER 12030 /* CUDA 12.3: graphs whose kernels overlap */
 /* The widest buffer of a 7B model is 0.6 GiB then, and a whole prompt fills the card. */
@@ -347,6 +348,7 @@ mv_status mv_device_open_cuda(mv_device *device, int ordinal, mv_error *err) {
   device->n_thread = 1;
   device->has_bf16 = 1;
   device->slice_rows = SLICE_ROWS;
+  device->spare_bytes = SPARE_BYTES;
   device->free_rows = FREE_ROWS;
   device->ff_multiple = FF_MULTIPLE;
   device->copies_weights = 1;

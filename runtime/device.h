@@ -29,6 +29,7 @@ typedef struct mv_device {
   int slice_rows;     /* rows of an MLP at a time: bounds the widest buffers */
   int free_rows;      /* a step of so many takes hardly longer than of one; 0: each costs */
   int ff_multiple;    /* MLP widths are padded to a multiple of this at load, with zeros */
+  size_t spare_bytes; /* that a plan leaves free: what the driver loads when it is first used */
   int copies_weights; /* `place` copies: what it was given may be freed */
   int has_side_lane;  /* MV_LANE_SIDE of kernels/ops.h is a queue of its own; 0 makes it the main */
   int records_steps;  /* sizes that come again and again are worth a few rows for nothing */

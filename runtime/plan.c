@@ -131,13 +131,13 @@ mv_status mv_plan_check(mv_model *model, const mv_engine_options *options, mv_er
   MV_TRY(mv_device_status(&model->device, err));
   size_t working = mv_activations_bytes(model, &model->decoder, plan.max_rows + plan.max_verify);
   if (!model->device.copies_weights) plan.total_bytes -= plan.scratch_bytes; /* not a GPU */
-  size_t need = plan.total_bytes - plan.decoder_bytes + working;
+  size_t need = plan.total_bytes - plan.decoder_bytes + working + model->device.spare_bytes;
   if (have && model->device.copies_weights) have += plan.weight_bytes + plan.host_bytes;
   if (!have || need <= have) return MV_OK;
   return mv_fail(err, MV_ERR_MEMORY,
                  "%s: the plan needs %zu MB (weights %zu, keys and values %zu, activations %zu, "
-                 "logits %zu), there are %zu: lower the batch or the context",
+                 "logits %zu, to spare %zu), there are %zu: lower the batch or the context",
                  model->device.name, need >> 20, plan.weight_bytes >> 20, plan.kv_bytes >> 20,
                  (working + plan.scratch_bytes + plan.image_bytes) >> 20, plan.logits_bytes >> 20,
-                 have >> 20);
+                 model->device.spare_bytes >> 20, have >> 20);
 }
