@@ -110,7 +110,7 @@ void mv_rope_kv_cpu(mv_device *device, const mv_attention_dims *dims, const mv_s
   kv_loop loop = {mv_cpu_simd_of(device), dims, plan, table, qkv, cache};
   int n_row = 0;
   for (int s = 0; s < plan->n_seq; s++) n_row += plan->seqs[s].n_row;
-  mv_cpu_run(device, mv_rope_kv_cost(dims).flops, n_row, place_rows, &loop);
+  mv_cpu_run(device, 40 * mv_rope_kv_cost(dims).flops, n_row, place_rows, &loop);
 }
 
 /* ---- moving tokens ---- */

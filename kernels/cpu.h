@@ -16,8 +16,9 @@
 
 static inline const mv_cpu_simd *mv_cpu_simd_of(const mv_device *device) { return device->impl; }
 
-/* The iterations of a loop of so many flop, on all threads if that is worth asking them: from some
- * ten microseconds of work. */
+/* The iterations of a loop, on all threads if that is worth asking them: from some ten microseconds
+ * of work. `flops` are those that a product does in the time; other operations count theirs as many
+ * times as they are slower. */
 static inline void mv_cpu_run(mv_device *device, double flops, int n, mv_team_part *part,
                               const void *loop) {
   mv_team_run(flops < 2e6 ? NULL : device->team, n, part, loop);

@@ -75,5 +75,5 @@ void mv_rope_cpu(mv_device *device, const mv_rope_dims *dims, const float *table
   assert(dims->d_head % 2 == 0 && dims->d_head <= MAX_D_HEAD);
   if (device->error.code != MV_OK) return;
   rope_loop loop = {mv_cpu_simd_of(device), dims, table, x};
-  mv_cpu_run(device, mv_rope_cost(dims).flops, dims->n_row, rotate_rows, &loop);
+  mv_cpu_run(device, 40 * mv_rope_cost(dims).flops, dims->n_row, rotate_rows, &loop);
 }
