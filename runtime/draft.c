@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "runtime/draft_number.h"
+
 #define TAKE_UP 3     /* last tokens that must agree where a script is taken up again */
 #define MIN_CONTEXT 3 /* last tokens that must occur before, for a copy of what followed them */
 #define PATIENCE 3    /* drafts in a row that may be all wrong before there is a pause */
@@ -10,19 +12,13 @@
 #define FIRST_DRAFTS 4
 #define PROBE 32 /* of so many chances, one is taken by a source that is always wrong */
 
-static int is_digit(const mv_drafter *d, int32_t id) {
-  for (int i = 0; i < 10; i++)
-    if (d->digits[i] == id) return 1;
-  return 0;
-}
-
 /* ---- following ---- */
 
 /* The answer's token i is the one the script says, or one of a run of digits. Returns 0 when it
  * leaves the script. */
 static int follow(const mv_drafter *d, mv_script *s, int32_t id, size_t i) {
   if (s->at < s->n_step && s->steps[s->at].token < 0) {
-    if (is_digit(d, id)) {
+    if (mv_draft_digit(d, id) >= 0) {
       if (s->n_digit++ == 0 && s->run < MV_DRAFT_RUNS) s->run0[s->run] = (int32_t)i;
       return 1;
     }
@@ -75,7 +71,9 @@ static void catch_up(mv_drafter *d, mv_draft_state *state, const int32_t *answer
 /* ---- drafting ---- */
 
 typedef struct guess {
+  const mv_drafter *d;
   const int32_t *prompt, *answer; /* prompt without images */
+  int n_answer;
   mv_draft *draft;
   int max; /* of the draft's */
 } guess;
@@ -86,10 +84,29 @@ static int put(guess *out, int32_t id) {
   return 1;
 }
 
-/* The run's digits from n_have on. Returns 0 when they are not known to the end. */
+/* The digits from n_have on of a run that is of a computed number. Returns 0 when they are not
+ * known to the end. */
+static int put_computed(const mv_script_step *step, int n_have, guess *out) {
+  mv_draft_text text = {out->answer, out->draft->ids, out->n_answer, out->n_answer + out->draft->n};
+  mv_number_guess g;
+  int n = step->n, n_known = n_have, at = 0;
+  if (mv_number_guess_at(out->d, step->formula, text, &g)) {
+    at = g.n_come;
+    if (at == n_have) n = g.n_whole; /* not the decimals */
+    n_known += g.n_certain - at;
+    if (n_known > n) n_known = n;
+  }
+  for (; n_have < n_known && g.text[at] != '.'; at++, n_have++)
+    if (!put(out, out->d->digits[g.text[at] - '0'])) break;
+  out->draft->digit_next = n_have >= n_known && n_have < n;
+  return n_have >= n;
+}
+
+/* The same of any run. */
 static int put_run(const mv_script *s, const mv_script_step *step, int n_have, guess *out) {
   const int32_t *digits = NULL;
   int n = step->n;
+  if (step->formula) return put_computed(step, n_have, out);
   if (step->link >= 0 && step->link < MV_DRAFT_RUNS && s->run_n[step->link]) {
     digits = out->answer + s->run0[step->link];
     n = s->run_n[step->link];
@@ -172,7 +189,8 @@ static void cut_at_image(const mv_drafter *d, mv_draft *draft) {
 void mv_drafter_next(mv_drafter *d, int number, const int32_t *prompt, size_t n_prompt,
                      const int32_t *answer, size_t n_answer, mv_draft *draft) {
   mv_draft_state *state = &d->states[number];
-  guess out = {d->words, answer, draft, draft->max < state->length ? draft->max : state->length};
+  int max = draft->max < state->length ? draft->max : state->length;
+  guess out = {d, d->words, answer, (int)n_answer, draft, max};
   draft->n = draft->digit_next = 0;
   catch_up(d, state, answer, n_answer);
   if (state->pause > 0) {

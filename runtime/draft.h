@@ -9,21 +9,22 @@
  *   script           ... of the KIDNEY: (0.###, 0.###) ... * 504 * 0.711 ... (0.<1st ###> - ...
  *
  * Where the two prompts differ, the pattern's words are replaced by the new prompt's; runs of
- * digits are slots: a value of the prompt, a copy of an earlier run, or free. A script is followed
- * token by token; where the answer leaves it, it is taken up again at the last few tokens that it
- * knows. Drafts come from the script followed longest; without one, from an earlier occurrence of
- * the last tokens in the request's own text.
+ * digits are slots: a value of the prompt, a copy of an earlier run, computed from the numbers
+ * before (draft_number.h), or free. A script is followed token by token; where the answer leaves
+ * it, it is taken up again at the last few tokens that it knows. Drafts come from the script
+ * followed longest; without one, from an earlier occurrence of the last tokens in the request's own
+ * text.
  *
  * Tokens a step on the real model's recorded answers (rows computed a token), tests/tasks/
  * test_replay.c; the second line with branches (runtime/branch.h) where a free digit comes next:
  *
  *                       drafts of 16   of 32          of 64
- *   scripts             8.81 (1.02)    10.62 (1.03)   12.25 (1.03)
- *   and digits tried    10.35 (1.36)   14.23 (1.36)   16.62 (1.38)
+ *   scripts             9.42 (1.02)    11.78 (1.03)   13.60 (1.03)
+ *   and digits tried    11.06 (1.31)   14.82 (1.33)   17.86 (1.34)
  *
- * Lengths computed from the coordinates before them would be guessed with 2.6 leading characters
- * right on average (38 lengths: the model's own arithmetic is rough): 4 to 5 steps of an
- * answer's 72.
+ * Without computed numbers these are 8.81, 10.62 and 12.25 (1.02, 1.03, 1.03), with digits tried
+ * 10.35, 14.23 and 16.62 (1.36, 1.36, 1.38). The model's arithmetic is rough: of 38 lengths 36
+ * have the first digit as computed, 23 three characters ("45."), one all.
  */
 #ifndef MV_RUNTIME_DRAFT_H
 #define MV_RUNTIME_DRAFT_H
@@ -55,6 +56,7 @@ typedef struct mv_script_step {
   int32_t link;  /* digits: >= 0 a copy of that run; -1 free; <= -2 the prompt's from ~(link + 1) */
   int32_t n;     /* digits: how many, as far as known */
   int32_t guess; /* free: a single digit to try, -1 none */
+  int formula;   /* free: what the number is computed by (draft_number.h), 0 nothing */
 } mv_script_step;
 
 /* One request's script and how far its answer has followed it. */
@@ -102,6 +104,7 @@ typedef struct mv_family {
 typedef struct mv_drafter {
   const mv_tokenizer *tok;   /* borrows */
   int32_t digits[MV_DIGITS]; /* ids of "0" ... "9" */
+  int32_t point;             /* of "." */
   int32_t image_token_id;
   mv_family families[MV_DRAFT_FAMILIES];
   int n_family;

@@ -1,8 +1,17 @@
 /* Patterns, and what becomes of them for a new prompt. */
 #include <string.h>
 
-#include "runtime/draft.h"
+#include "runtime/draft_number.h"
 #include "runtime/memory.h"
+
+/* The id of a character that is a token; -1 none. */
+static mv_status id_of(const mv_tokenizer *tok, char c, int32_t *id, mv_error *err) {
+  mv_ids ids = {0};
+  mv_status status = mv_tokenizer_encode(tok, (mv_str){&c, 1}, 0, &ids, err);
+  *id = status == MV_OK && ids.len == 1 ? ids.ids[0] : -1;
+  mv_ids_free(&ids);
+  return status;
+}
 
 mv_status mv_drafter_init(mv_drafter *d, const mv_tokenizer *tok, int32_t image_token_id,
                           int n_state, int max_draft, mv_error *err) {
@@ -15,14 +24,8 @@ mv_status mv_drafter_init(mv_drafter *d, const mv_tokenizer *tok, int32_t image_
   d->rate[0] = 0.95;
   d->rate[1] = 0.4;
   d->floor = 0.15;
-  for (int i = 0; i < 10; i++) {
-    mv_ids ids = {0};
-    char digit = (char)('0' + i);
-    mv_status status = mv_tokenizer_encode(tok, (mv_str){&digit, 1}, 0, &ids, err);
-    d->digits[i] = status == MV_OK && ids.len == 1 ? ids.ids[0] : -1;
-    mv_ids_free(&ids);
-    if (status != MV_OK) return status;
-  }
+  for (int i = 0; i < MV_DIGITS; i++) MV_TRY(id_of(tok, (char)('0' + i), &d->digits[i], err));
+  MV_TRY(id_of(tok, '.', &d->point, err));
   d->states = mv_calloc(n, sizeof *d->states);
   d->in_use = mv_calloc(n, 1);
   d->steps = mv_calloc(n * MV_DRAFT_SCRIPTS * MV_DRAFT_ANSWER, sizeof *d->steps);
@@ -47,11 +50,7 @@ void mv_drafter_free(mv_drafter *d) {
   memset(d, 0, sizeof *d);
 }
 
-static int is_digit(const mv_drafter *d, int32_t id) {
-  for (int i = 0; i < 10; i++)
-    if (d->digits[i] == id) return 1;
-  return 0;
-}
+static int is_digit(const mv_drafter *d, int32_t id) { return mv_draft_digit(d, id) >= 0; }
 
 /* ---- patterns ---- */
 
@@ -249,7 +248,7 @@ static int equal_run(const int32_t *a, int n_a, const int32_t *b, int n_b) {
 }
 
 static mv_script_step free_run(const int32_t *run, int n) {
-  mv_script_step step = {-1, -1, n, n == 1 ? run[0] : -1};
+  mv_script_step step = {-1, -1, n, n == 1 ? run[0] : -1, 0};
   return step;
 }
 
@@ -269,7 +268,8 @@ static int link_to_prompt(const writer *w, const int32_t *run, int n, int k, mv_
   }
   if (!n_alike) return 0;
   int to = to_of[k % n_alike];
-  *step = (mv_script_step){-1, ~(to + 1), run_length(w->d, w->prompt + to, w->n_prompt - to), -1};
+  *step =
+      (mv_script_step){-1, ~(to + 1), run_length(w->d, w->prompt + to, w->n_prompt - to), -1, 0};
   return 1;
 }
 
@@ -280,14 +280,30 @@ static mv_script_step digits_step(const writer *w, const int32_t *run, int n, in
   for (int k = n_run - 1; k >= 0; k--)
     if (equal_run(run, n, w->p->answer + w->run0[k], w->run_n[k])) before++, first = k;
   if (link_to_prompt(w, run, n, before, &step)) return step;
-  return first >= 0 ? (mv_script_step){-1, first, n, -1} : free_run(run, n);
+  return first >= 0 ? (mv_script_step){-1, first, n, -1, 0} : free_run(run, n);
+}
+
+static int is_in(const int32_t *ids, int n_ids, const int32_t *part, int n) {
+  for (int i = 0; i + n <= n_ids; i++)
+    if (equal_run(ids + i, n, part, n)) return 1;
+  return 0;
+}
+
+/* What the number that begins at answer[at] is computed by; 0 nothing: one that stands whole
+ * elsewhere is copied. */
+static int formula_at(const writer *w, int at) {
+  const mv_pattern *p = w->p;
+  const int32_t *number = p->answer + at;
+  int n = mv_number_length(w->d, p->answer, at, p->n_answer);
+  if (!n || is_in(p->prompt, p->n_prompt, number, n) || is_in(p->answer, at, number, n)) return 0;
+  return mv_number_formula(w->d, p->answer, at, n);
 }
 
 /* Returns 0 when it does not fit. */
 static int write_script(writer *w) {
   mv_script *s = w->s;
   const mv_pattern *p = w->p;
-  int n_run = 0;
+  int n_run = 0, formula = 0;
   s->n_step = s->at = s->n_digit = s->run = s->followed = 0;
   memset(s->run_n, 0, sizeof s->run_n);
   for (int i = 0; i < p->n_answer;) {
@@ -295,15 +311,17 @@ static int write_script(writer *w) {
     int n_new = f >= 0 ? w->fields[f].n_to : 1;
     if (s->n_step + n_new > MV_DRAFT_ANSWER || n_run == MV_DRAFT_RUNS) return 0;
     if (n) {
-      s->steps[s->n_step++] = digits_step(w, p->answer + i, n, n_run);
+      if (!mv_draft_decimals(w->d, p->answer, i)) formula = formula_at(w, i);
+      s->steps[s->n_step++] = formula ? (mv_script_step){-1, -1, n, -1, formula}
+                                      : digits_step(w, p->answer + i, n, n_run);
       w->run0[n_run] = i, w->run_n[n_run++] = n;
       i += n;
     } else if (f >= 0) {
       for (int k = 0; k < n_new; k++)
-        s->steps[s->n_step++] = (mv_script_step){w->prompt[w->fields[f].to + k], -1, 0, -1};
+        s->steps[s->n_step++] = (mv_script_step){w->prompt[w->fields[f].to + k], -1, 0, -1, 0};
       i += w->fields[f].n_from;
     } else {
-      s->steps[s->n_step++] = (mv_script_step){p->answer[i++], -1, 0, -1};
+      s->steps[s->n_step++] = (mv_script_step){p->answer[i++], -1, 0, -1, 0};
     }
   }
   s->followed = 1; /* from the first token on */

@@ -85,6 +85,93 @@ START_TEST(numbers_alike_in_the_example_may_differ) {
 }
 END_TEST
 
+/* ---- computed numbers ---- */
+
+/* What is drafted after the beginning of an answer, as text; '#' is a digit that nobody guesses. */
+static const char *drafted(const char *begun) {
+  static char text[64];
+  mv_ids p = encode("How long?"), a = encode(begun);
+  int32_t out[MAX_DRAFT];
+  mv_draft draft = {.ids = out, .max = MAX_DRAFT};
+  mv_buf buf = {0};
+  int state = mv_drafter_start(&drafter, mv_str_of("size"), p.ids, p.len);
+  drafter.is_tried[0] = 1; /* else there are only a few */
+  mv_drafter_next(&drafter, state, p.ids, p.len, a.ids, a.len, &draft);
+  mv_drafter_stop(&drafter, state);
+  mv_status status = mv_tokenizer_decode(tok, out, (size_t)draft.n, 0, &buf, &err);
+  ck_assert_int_eq(status, MV_OK);
+  snprintf(text, sizeof text, "%.*s%s", (int)buf.len, buf.len ? buf.ptr : "",
+           draft.digit_next ? "#" : "");
+  mv_buf_free(&buf);
+  mv_ids_free(&p);
+  mv_ids_free(&a);
+  return text;
+}
+
+#define SIDES "((0.359 - 0.137) * 504 * 0.926)^2 + ((0.461 - 0.248) * 504 * 0.913)^2 = "
+#define OTHERS "((0.633 - 0.839) * 504 * 0.433)^2 + ((0.407 - 0.374) * 504 * 0.361)^2 = "
+#define VECTOR "((0.359 - 0.137) * 504 * 0.926, (0.461 - 0.248) * 504 * 0.913) = ("
+#define ANOTHER "((0.838 - 0.633) * 504 * 0.433, (0.408 - 0.374) * 504 * 0.361) = ("
+#define ANGLE "|10.3*-5.17 + 9.8*8.02| / (sqrt(10.3^2 + 9.8^2) * sqrt(-5.17^2 + 8.02^2)) = "
+#define OPENING "|44.9*20.1 + 6.0*-70.5| / (sqrt(44.9^2 + 6.0^2) * sqrt(20.1^2 + -70.5^2)) = "
+
+START_TEST(computes_what_the_example_computed) {
+  teach("How long?", "So " SIDES "142.622 mm.");
+  ck_assert_str_eq(drafted("So " OTHERS), "45.#");
+  ck_assert_str_eq(drafted("So " OTHERS "45"), ".#");
+  ck_assert_str_eq(drafted("So " OTHERS "45.3"), "#");
+  ck_assert_str_eq(drafted("So " OTHERS "45.355"), " mm.");
+}
+END_TEST
+
+START_TEST(leaves_a_computed_number_for_the_answers) {
+  teach("How long?", "So " SIDES "142.622 mm.");
+  ck_assert_str_eq(drafted("So " OTHERS "4"), "5.#");
+  ck_assert_str_eq(drafted("So " OTHERS "6"), "#");
+  ck_assert_str_eq(drafted("So " OTHERS "61"), ".#");
+  ck_assert_str_eq(drafted("So " OTHERS "44.3"), "#");
+  ck_assert_str_eq(drafted("So " OTHERS "44.355"), " mm.");
+}
+END_TEST
+
+START_TEST(computes_vectors_and_angles) {
+  teach("How long?", "So " VECTOR "103.608, 98.012); " ANGLE "1.383 = 79.232 degrees.");
+  ck_assert_str_eq(drafted("So " ANOTHER), "44.#");
+  ck_assert_str_eq(drafted("So " ANOTHER "44.737, "), "6.1#");
+  ck_assert_str_eq(drafted("So " ANOTHER "44.737, 6.186); " OPENING), "1.42#");
+  ck_assert_str_eq(drafted("So " ANOTHER "44.737, 6.186); " OPENING "1.426 = "), "81.#");
+}
+END_TEST
+
+START_TEST(computes_nothing_that_the_example_has_otherwise) {
+  teach("How long?", "So " SIDES "133.622 mm.");
+  ck_assert_str_eq(drafted("So " OTHERS), "#");
+}
+END_TEST
+
+START_TEST(copies_numbers_that_stand_elsewhere) {
+  teach("How long?", "It is 142.622: " SIDES "142.622 mm.");
+  ck_assert_str_eq(drafted("It is 45.301: " OTHERS), "45.301 mm.");
+}
+END_TEST
+
+START_TEST(computes_nothing_without_bounds) {
+#define MANY "99999999999999999999999999999999999999999999999999"
+#define LARGE MANY MANY MANY
+  teach("How long?", "So " SIDES "142.622 mm, so " ANGLE "1.383 radians.");
+  ck_assert_str_eq(
+      drafted("So ((" LARGE " - 0.839) * 504 * 0.4)^2 + ((0.4 - 0.3) * 504 * 0.3)^2 = "), "#");
+  ck_assert_str_eq(
+      drafted("So " OTHERS "45.355 mm, so |5.0*5.0 + 0.0*0.0| / (sqrt(1.0^2 + 1.0^2) * "
+              "sqrt(1.0^2 + 1.0^2)) = "),
+      "#");
+  ck_assert_str_eq(
+      drafted("So " OTHERS "45.355 mm, so |0.0*0.0 + 0.0*0.0| / (sqrt(0.0^2 + 0.0^2) * "
+              "sqrt(0.0^2 + 0.0^2)) = "),
+      "#");
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("draft_pattern");
   TCase *t = tcase_create("drafts");
@@ -92,6 +179,12 @@ static Suite *suite(void) {
   tcase_add_test(t, replaces_names_whole_that_have_letters_in_common);
   tcase_add_test(t, keeps_words_that_stand_elsewhere_too);
   tcase_add_test(t, numbers_alike_in_the_example_may_differ);
+  tcase_add_test(t, computes_what_the_example_computed);
+  tcase_add_test(t, leaves_a_computed_number_for_the_answers);
+  tcase_add_test(t, computes_vectors_and_angles);
+  tcase_add_test(t, computes_nothing_that_the_example_has_otherwise);
+  tcase_add_test(t, copies_numbers_that_stand_elsewhere);
+  tcase_add_test(t, computes_nothing_without_bounds);
   suite_add_tcase(s, t);
   return s;
 }
