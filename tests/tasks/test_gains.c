@@ -49,8 +49,8 @@ typedef struct workload {
 
 #define TINY "weights/tiny/tokenizer.json"
 static const workload workloads[] = {
-    /* Its weights lie in a core's own cache: a row among others costs two thirds of a row alone
-     * (bench/README.md), so there is less for batching and drafts to share. */
+    /* Its weights lie in a core's own cache, so there is less for batching and drafts to share: 2.2
+     * times with one thread, 3 with two (bench/README.md). Those below come to 5.7 and more. */
     {"the tiny checkpoint, what it says", {0}, 6, 400, 5, 0, 1.8},
     {"the tiny checkpoint, answers as in training", {0}, 6, 700, 3, 1, 1.8},
     {"made up, the real vocabulary, what it says",
