@@ -76,10 +76,11 @@ double bench_number(const mv_json *row, const char *key, double fallback) {
 
 static int same(const mv_json *a, const mv_json *b) {
   static const char *const keys[] = {
-      "bench",     "engine",       "model",      "device",          "dtype",
-      "threads",   "workload",     "batch_size", "num_prompts",     "max_batch",
-      "speculate", "request_rate", "burstiness", "max_concurrency", "page_cache",
-      "phase",     "op",           "what",       "shape",           "mode"};
+      "bench",      "engine",    "model",        "device",      "dtype",
+      "threads",    "workload",  "batch_size",   "num_prompts", "max_batch",
+      "speculate",  "any_order", "request_rate", "burstiness",  "max_concurrency",
+      "page_cache", "phase",     "op",           "what",        "shape",
+      "mode"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     const mv_json *x = mv_json_get(a, keys[i]), *y = mv_json_get(b, keys[i]);
     if (!x != !y || (x && x->type != y->type)) return 0;

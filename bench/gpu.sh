@@ -163,6 +163,7 @@ if [ "$DEVICE" = cuda ]; then
   seven latency-7b-picture 60 latency --image tests/data/samples/phantom2.png --output-len 32 --runs 3 --no-prefix-cache
   seven throughput-7b 90 throughput --num-prompts 64
   MEDVISION_SIDE_LANE=0 seven throughput-7b-one-lane 60 throughput --num-prompts 64
+  seven throughput-7b-any-order 60 throughput --num-prompts 64 --any-order # what one order of sums costs
   # fails where an answer depends on batching, reuse or drafts
   seven gains-7b 60 throughput --gains --num-prompts 8 --workload bench/workloads/labels.jsonl
   MEDVISION_OVERLAP=0 seven latency-7b-no-overlap 60 latency --input-len 1024 --output-len 64 --runs 3

@@ -202,6 +202,7 @@ static mv_status open_engine(bench_subject *s, mv_error *err) {
       .dir = o->model, .random = o->random, .device = o->device, .n_thread = o->n_thread};
   mv_engine_options engine = {.max_batch = o->max_batch,
                               .no_prefix_cache = o->no_prefix_cache,
+                              .any_order = o->any_order,
                               .no_speculation = !o->speculate};
   MV_TRY(bench_precision(o->dtype, &model.precision, err));
   double start = mv_now_ms();
@@ -318,6 +319,9 @@ void bench_subject_head(mv_json_writer *w, const char *bench, const bench_subjec
                   s->o->workload ? base_name(s->o->workload) : s->workload.kinds[0].name);
   mv_json_key(w, "speculate");
   mv_json_bool(w, s->o->speculate);
+  if (!s->o->any_order) return; /* as in files that are older than it */
+  mv_json_key(w, "any_order");
+  mv_json_bool(w, 1);
 }
 
 static void counts(mv_json_writer *w, const bench_subject *s) {

@@ -19,7 +19,7 @@ extern "C" {
 
 typedef struct bench_subject_options {
   const char *model, *random, *device, *dtype, *workload, *image, *compare;
-  int n_thread, n_input, n_output, max_batch, no_prefix_cache, speculate, seed;
+  int n_thread, n_input, n_output, max_batch, no_prefix_cache, any_order, speculate, seed;
   int json, help;
   int argc; /* what was typed */
   char **argv;
@@ -33,8 +33,9 @@ typedef struct bench_subject_options {
       {"--input-len", BENCH_COUNT(&(o)->n_input)}, {"--output-len", BENCH_COUNT(&(o)->n_output)}, \
       {"--image", BENCH_TEXT(&(o)->image)}, {"--seed", BENCH_COUNT(&(o)->seed)},                  \
       {"--no-prefix-cache", BENCH_FLAG(&(o)->no_prefix_cache)},                                   \
-      {"--speculate", BENCH_FLAG(&(o)->speculate)}, {"--compare", BENCH_TEXT(&(o)->compare)},     \
-      {"--json", BENCH_FLAG(&(o)->json)}, {"--help", BENCH_FLAG(&(o)->help)}, {                   \
+      {"--any-order", BENCH_FLAG(&(o)->any_order)}, {"--speculate", BENCH_FLAG(&(o)->speculate)}, \
+      {"--compare", BENCH_TEXT(&(o)->compare)}, {"--json", BENCH_FLAG(&(o)->json)},               \
+      {"--help", BENCH_FLAG(&(o)->help)}, {                                                       \
     "-h", BENCH_FLAG(&(o)->help)                                                                  \
   }
 
@@ -47,6 +48,7 @@ typedef struct bench_subject_options {
   "  --image FILE      this picture in every request, before the text\n"                          \
   "  --device NAME     auto, cpu, cuda[:N];  --dtype auto, bf16, fp32;  --threads N\n"            \
   "  --no-prefix-cache compute every prompt whole\n"                                              \
+  "  --any-order       the order of sums that is fastest for a step; the last bits move\n"        \
   "  --speculate       with drafts: answers to digits are easily guessed, so not the default\n"   \
   "  --seed N          of the order of shuffled workloads (0)\n"                                  \
   "  --compare FILE    exit 1 where a figure is worse than in that --json output by more than\n"  \

@@ -43,7 +43,8 @@ void mv_swiglu_cpu(mv_device *device, const mv_activation_dims *dims, const void
   if (dims->n_row == 0 || device->error.code != MV_OK) return;
   size_t bytes = (size_t)device->n_thread * 2 * (size_t)dims->d * sizeof(float);
   row_loop loop = {mv_cpu_simd_of(device), dims, gate_up, out, mv_device_scratch(device, bytes)};
-  if (loop.scratch) mv_cpu_run(device, 8 * mv_swiglu_cost(dims).flops, dims->n_row, swiglu_rows, &loop);
+  if (loop.scratch)
+    mv_cpu_run(device, 8 * mv_swiglu_cost(dims).flops, dims->n_row, swiglu_rows, &loop);
 }
 
 static void gelu_rows(const void *loop, int first, int end, int thread) {

@@ -54,5 +54,6 @@ void mv_rmsnorm_cpu(mv_device *device, const mv_rmsnorm_dims *dims, const void *
   if (dims->n_row == 0 || device->error.code != MV_OK) return;
   size_t bytes = (size_t)device->n_thread * (size_t)dims->d * sizeof(float);
   norm_loop loop = {mv_cpu_simd_of(device), dims, x, w, y, mv_device_scratch(device, bytes)};
-  if (loop.scratch) mv_cpu_run(device, 12 * mv_rmsnorm_cost(dims).flops, dims->n_row, norm_rows, &loop);
+  if (loop.scratch)
+    mv_cpu_run(device, 12 * mv_rmsnorm_cost(dims).flops, dims->n_row, norm_rows, &loop);
 }

@@ -130,7 +130,8 @@ typedef struct pass {
   const mv_stack *stack;
   mv_activations *act;
   int n_row;
-  int n_new; /* the first rows are being generated, the others prompts; -1: an image's rows */
+  int n_new; /* the first rows are being generated, the others prompts; -1: an image's rows, or any
+                order */
   const mv_tap *tap;
 } pass;
 
@@ -343,7 +344,7 @@ static void head(const pass *p, const mv_batch *batch, float *logits) {
 void mv_decoder_forward(mv_model *model, mv_activations *act, const mv_batch *batch, void *cache,
                         size_t cache_stride, float *logits, const mv_tap *tap) {
   assert(batch->n_row <= act->max_rows && batch->n_want <= batch->n_row);
-  pass p = {model, &model->decoder, act, batch->n_row, batch->n_new, tap};
+  pass p = {model, &model->decoder, act, batch->n_row, batch->any_order ? -1 : batch->n_new, tap};
   mv_range_begin(&model->device, batch->n_new < batch->n_row ? "prefill" : "step");
   mv_gather_dims embed = {batch->n_row, model->decoder.d_model, model->embed_dtype, MV_DTYPE_F32};
   model->ops->upload(&model->device, act->index, batch->ids,

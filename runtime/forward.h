@@ -71,6 +71,7 @@ typedef struct mv_batch {
   int n_want;
   int n_new; /* the first n_new rows are tokens being generated, the others prompts: each kind keeps
                 its own order of sums, so that a row's bits do not depend on what else is there */
+  int any_order; /* 1: not so: one product for all rows, in the order of so many */
   const mv_kv_move *echo; /* [n_echo] copied within each layer's pages as soon as this step's keys
                              and values are there                                */
   int n_echo;

@@ -219,6 +219,10 @@ typedef struct mv_engine_options {
   int no_prefix_cache; /* 1: every prompt is computed whole */
   int no_vision_cache; /* 1: every image is seen again */
   int no_speculation;  /* 1: one token a step */
+  int any_order; /* 1: sums in the order that is fastest for all rows of a step together. Steps
+                    of prompts beside answers read weights once, not twice; last bits then
+                    depend on what shares a step, and where two tokens are all but equally
+                    likely so does the answer */
 } mv_engine_options;
 
 /* Bytes an engine takes, by part; the model's own beside them. */

@@ -173,6 +173,7 @@ static mv_status run_batch(mv_engine *e, mv_error *err) {
                     .want = r->want,
                     .n_want = r->n_full_want,
                     .n_new = records ? r->n_full_row : r->n_new,
+                    .any_order = e->options.any_order,
                     .echo = r->echo,
                     .n_echo = r->n_echo};
   mv_sample_dims dims = {r->n_full_want, m->head.n_out, r->n_best};

@@ -114,7 +114,8 @@ typedef struct mv_cli_args {
   int threads;
 
   /* decoding */
-  int max_new_tokens, top_k, ignore_eos, generation_config, logprobs, speculate, prefix_cache;
+  int max_new_tokens, top_k, ignore_eos, generation_config, logprobs, speculate, prefix_cache,
+      any_order;
   double temperature, top_p, repetition_penalty;
   uint64_t seed;
   mv_cli_list stop;

@@ -35,7 +35,8 @@ static mv_status open_model(mv_session *session, mv_error *err) {
                 mv_model_precision(session->model) == MV_PRECISION_FP32 ? "fp32" : "bf16",
                 mv_now_ms() - start);
   mv_engine_options engine = {.no_speculation = args->speculate,
-                              .no_prefix_cache = args->prefix_cache};
+                              .no_prefix_cache = args->prefix_cache,
+                              .any_order = args->any_order};
   MV_TRY(mv_engine_new(&session->engine, session->model, &engine, err));
   MV_TRY(mv_teach_tasks(session->engine, mv_prompt_system(), err));
   if (args->draft_bank) MV_TRY(mv_teach_from(session->engine, args->draft_bank, err));

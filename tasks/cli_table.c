@@ -470,6 +470,10 @@ const mv_cli_option mv_cli_options[] = {
      0, "auto|off", "Draft tokens ahead and check them together; answers never depend on it"},
     {"prefix-cache", "MODE", MV_CLI_CHOICE, AT(prefix_cache), SERVE | RUN | E_ASK, 0, DECODING,
      "on", 0, 0, "on|off", "Reuse the common start of prompts; answers never depend on it"},
+    {"any-order", NULL, MV_CLI_SWITCH, AT(any_order), SERVE | RUN | E_ASK, 0, DECODING, NULL, 0, 0,
+     NULL,
+     "Sums in the order that is fastest for all rows of a step: last bits, and answers where two "
+     "tokens are all but equally likely, then depend on what is asked at the same time"},
     {"draft-bank", "FILE", MV_CLI_FILE, AT(draft_bank), SERVE | RUN | E_ASK, 0, DECODING, NULL, 0,
      0, NULL,
      "Start with what earlier runs learned for drafting, and keep it there at the end; the file "

@@ -56,6 +56,7 @@ static mv_status fill_options(const mv_cli_args *args, const mv_session *session
                           .quiet = args->quiet,
                           .no_prefix_cache = args->prefix_cache == 1,
                           .no_speculation = args->speculate == 1,
+                          .any_order = args->any_order,
                           .draft_bank = args->draft_bank};
   mv_session_request((mv_session *)session, &o->defaults);
   o->defaults.on_progress = NULL;

@@ -33,7 +33,7 @@ typedef struct mv_serve_options {
   int request_s;      /* a request's time, from its body on */
   int read_s;         /* to send a request, or to take in a reply's next part */
   int quiet;          /* no access log */
-  int no_prefix_cache, no_speculation;
+  int no_prefix_cache, no_speculation, any_order;
   const char
       *draft_bank;     /* where drafts are learned from, and kept by mv_server_stop; NULL: none */
   mv_request defaults; /* decoding where a request does not say */

@@ -393,7 +393,8 @@ static mv_status start(mv_server *server, mv_error *err) {
                                .max_batch = o->max_batch,
                                .image_tokens = 16384,
                                .no_prefix_cache = o->no_prefix_cache,
-                               .no_speculation = o->no_speculation};
+                               .no_speculation = o->no_speculation,
+                               .any_order = o->any_order};
   MV_TRY(make_upload_dir(server, err));
   MV_TRY(mv_engine_new(&server->engine, server->model, &options, err));
   MV_TRY(mv_teach_tasks(server->engine, mv_prompt_system(), err));

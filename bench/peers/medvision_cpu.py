@@ -18,7 +18,7 @@ class EngineOptions(c.Structure):
     _fields_ = [("max_tokens", c.c_size_t), ("kv_tokens", c.c_size_t), ("max_batch", c.c_int),
                 ("max_rows", c.c_int), ("image_tokens", c.c_size_t), ("max_draft", c.c_int),
                 ("spare_rows", c.c_int), ("no_prefix_cache", c.c_int), ("no_vision_cache", c.c_int),
-                ("no_speculation", c.c_int)]
+                ("no_speculation", c.c_int), ("any_order", c.c_int)]
 
 
 class Engine:
