@@ -183,12 +183,12 @@ static void load_query(tiles *t, int i, mv_dtype dtype, const void *q) {
  * masked. */
 static void load_tile(tiles *t, mv_dtype dtype, const void *k, const void *v, size_t ld,
                       int n_key) {
-  int is_bf16 = dtype == MV_DTYPE_BF16,
-      n_run = ld == (size_t)t->d ? n_key : 1; /* a page's adjoin */
-  if (is_bf16 && !t->is_pairs)
-    t->simd->tile_keys_parted(k, ld / 2, n_key, t->d / 2, t->k);
+  int n_run = ld == (size_t)t->d ? n_key : 1; /* rows of a page adjoin */
+  size_t ld_bytes = ld * mv_dtype_bytes(dtype);
+  if (dtype == MV_DTYPE_BF16 && !t->is_pairs)
+    t->simd->tile_keys_parted(k, ld_bytes, n_key, t->d / 2, t->k);
   else
-    t->simd->tile_keys(k, is_bf16 ? ld / 2 : ld, n_key, t->n_cell, t->k);
+    t->simd->tile_keys(k, ld_bytes, n_key, t->n_cell, t->k);
   if (t->is_pairs)
     t->simd->tile_pairs(v, ld, n_key, t->d, t->v);
   else

@@ -45,7 +45,7 @@ typedef struct mv_cpu_simd {
 
   /* Attention over one tile of MV_KEY_TILE keys, d values a head. A cell is 32 bits: an f32, or
    * two bf16 (with has_bf16) that lie side by side along what is summed.
-   * k_t[i*64 + j] = cell i of n of key j; keys are ldk cells apart, those from n_key on zero;
+   * k_t[i*64 + j] = cell i of n of key j; keys are ldk bytes apart, those from n_key on zero;
    *   parted: the cells are pairs, and become two f32 each, in their order;
    * pairs[j/2*d + i] = v[j*ldv + i] and v[(j+1)*ldv + i], zero from n_key on;
    * scores[r*64 + j] = <q_r, k_j>, queries are n cells apart;

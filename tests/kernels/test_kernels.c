@@ -327,7 +327,7 @@ static void check_spans(const char *op, const kernel_span *spans, int n_span, in
                      .d_head = d_head,
                      .spans = spans,
                      .n_span = n_span,
-                     .pad = 17 * (f == 1)};
+                     .pad = 17 * (f > 0)};
     c.x = f < 2 ? F32 : BF16;
     c.w = c.y = f < 1 ? F32 : BF16;
     check_case(&c, (uint64_t)n_row);
