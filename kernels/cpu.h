@@ -19,8 +19,8 @@ static inline const mv_cpu_simd *mv_cpu_simd_of(const mv_device *device) { retur
 /* The iterations of a loop, on all threads if that is worth asking them: from some ten microseconds
  * of work. A loop costs much less, but has to wait for a thread whose core is taken away while it
  * has a part: from a quarter of that, the tiny model was 1.2 times as fast on an idle machine, and
- * 0.7 times beside two busy processes. `flops` are those that a product does in the time; other operations count theirs as many
- * times as they are slower. */
+ * 0.7 times beside two busy processes. `flops` are those that a product does in the time; other
+ * operations count theirs as many times as they are slower. */
 static inline void mv_cpu_run(mv_device *device, double flops, int n, mv_team_part *part,
                               const void *loop) {
   mv_team_run(flops < 2e6 ? NULL : device->team, n, part, loop);
